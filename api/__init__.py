@@ -1,0 +1,1 @@
+"""How the world gets in: HTTP routes, settings, errors on the wire; imports every other layer."""

@@ -1,0 +1,30 @@
+"""``python -m api COMMAND``, which is ``./run COMMAND``."""
+
+from __future__ import annotations
+
+import typer
+
+from api.orphans import end_with_parent
+
+
+def main() -> None:
+    """Run one command of the command line."""
+    end_with_parent()
+    from api.cli.migrate import migrate
+    from api.cli.serve import serve
+    from api.cli.views import park, rebuild, verify, views
+
+    app = typer.Typer(
+        help="Foliolog: portfolios on one event log.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)
+    for command in (serve, views, rebuild, verify, park, migrate):
+        app.command()(command)
+    app()
+
+
+if __name__ == "__main__":
+    main()

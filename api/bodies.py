@@ -1,0 +1,98 @@
+"""Bodies of requests: read exactly, checked by pydantic models that take no unknown member, all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+from starlette.requests import Request
+
+from api.numbers import loads, wrong
+from api.problems import Misfit, RequestProblem, pointer, unfit
+from domain.errors import Fault
+
+MAX_FAULTS: Final = 10_000
+"""More than the largest body that is meant can have: 1,000 updates with every member wrong."""
+
+B = TypeVar("B", bound="Body")
+
+
+class Body(BaseModel):
+    """Base of the models of request bodies: frozen, and an unknown member is a fault.
+
+    Validators find the ``Circumstances`` of the request as their context.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """What a body is checked against besides itself."""
+
+    now: datetime
+    path_params: Mapping[str, str]
+
+
+def circumstances(info: ValidationInfo) -> Circumstances:
+    """For validators: return the circumstances of the request whose body is checked."""
+    found: Circumstances = info.context  # type: ignore[assignment]
+    return found
+
+
+async def read_body(request: Request, model: type[B]) -> B:
+    """Return the body as this model; raises ``RequestProblem``: 400 when it is not JSON, 422 when it does not fit."""
+    value = loads(await request.body())
+    scope = request.scope
+    return validated(model, value, Circumstances(scope["app"].state.clock(), scope["path_params"]))
+
+
+def validated(model: type[B], value: Any, context: Circumstances) -> B:
+    """Return the JSON value as this model; raises ``RequestProblem`` (422) naming every fault."""
+    try:
+        return model.model_validate(value, context=context)
+    except ValidationError as error:
+        if error.error_count() > MAX_FAULTS:
+            faults = [Misfit("pointer", "", f"has {error.error_count()} faults, too many to tell")]
+        else:
+            faults = [misfit for fault in error.errors(include_url=False) for misfit in _misfits(fault)]
+    raise RequestProblem(unfit(*faults))
+
+
+def own_faults(faults: Iterable[Fault]) -> None:
+    """For validators: raise these faults of the domain, each at its own place below the value validated."""
+    found = tuple(faults)
+    if found:
+        raise PydanticCustomError("faults", "has faults", {"faults": found})
+
+
+def _misfits(fault: ErrorDetails) -> Iterable[Misfit]:
+    place = pointer(fault["loc"])
+    context: Mapping[str, Any] = fault.get("ctx", {})
+    match fault["type"]:
+        case "faults":
+            return [Misfit("pointer", place + own.pointer, own.detail) for own in context["faults"]]
+        case "extra_forbidden":
+            detail = "is not a member that is known here"
+        case "missing":
+            detail = "is missing"
+        case "model_type":
+            detail = "is not an object"
+        case "enum":
+            detail = f"{str(fault['input'])[:40]!a} is not {context['expected']}"
+        case _:
+            detail = fault["msg"][:1].lower() + fault["msg"][1:]
+    return [Misfit("pointer", place, detail)]
+
+
+def _without_controls(text: str) -> str:
+    if not text.isprintable() and any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
+        raise wrong("holds a control character, which cannot be shown")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_controls)]
+"""A text for people: without control characters."""

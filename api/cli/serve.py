@@ -1,0 +1,135 @@
+"""``serve``: the whole application, or one of its roles."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+
+from api import logs
+from api.cli.failing import Failed, sentences
+from api.embedded import Addresses, EmbeddedServers
+from api.settings import Settings, is_loopback, read_settings
+from api.supervisor import Child, listen, supervise
+
+
+class Role(StrEnum):
+    """What one process does."""
+
+    ALL = "all"
+    HTTP = "http"
+    COMMANDS = "commands"
+    QUERIES = "queries"
+    PROJECTOR = "projector"
+
+
+@sentences
+def serve(
+    role: Annotated[Role, typer.Option(help="What this process does; all: everything, in three processes.")] = Role.ALL,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (HOST, 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (PORT, 8080).")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the embedded servers (DATA_DIR, .data).")] = None,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited socket that listens.")] = None,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests in flight are finished."""
+    for name, value in {"HOST": host, "PORT": port, "DATA_DIR": data_dir}.items():
+        if value is not None:
+            os.environ[name] = str(value)
+    settings = read_settings()
+    logs.configure(settings.log_level, settings.log_format.value)
+    match role:
+        case Role.ALL:
+            _serve_all(settings)
+        case Role.PROJECTOR:
+            _run(_project(settings))
+        case _:
+            listening = socket.socket(fileno=fd) if fd is not None else _listen(settings)
+            commands, queries = role is not Role.QUERIES, role is not Role.COMMANDS
+            _run(_answer(settings, listening, commands=commands, queries=queries))
+
+
+def _run(main: Any) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+async def _answer(settings: Settings, listening: socket.socket, *, commands: bool, queries: bool) -> None:
+    from api import bootstrap, serving
+    from api.app import create_app
+
+    async with bootstrap.http(settings, commands=commands, queries=queries) as deps:
+        await serving.serve(create_app(deps), listening, shutdown_timeout=settings.shutdown_timeout)
+
+
+async def _project(settings: Settings) -> None:
+    from api import bootstrap, serving
+
+    stopping = serving.stop_on_signals()
+    async with bootstrap.projections(settings) as runners:
+        tasks = [asyncio.create_task(runner.run()) for runner in runners]
+        serving.spare_the_collector()
+        await stopping.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _serve_all(settings: Settings) -> None:
+    from migrations import migrate
+
+    with ExitStack() as stack:
+        listening = stack.enter_context(_listen(settings))
+        servers, addresses = None, Addresses(settings.database_url, settings.redis_url)
+        if settings.database_url is None or settings.redis_url is None:
+            servers = EmbeddedServers(
+                settings.data_dir, postgres=settings.database_url is None, redis=settings.redis_url is None
+            )
+            started = stack.enter_context(servers).addresses
+            addresses = Addresses(
+                settings.database_url or started.database_url, settings.redis_url or started.redis_url
+            )
+        environment = {"DATABASE_URL": addresses.database_url or "", "REDIS_URL": addresses.redis_url or ""}
+        migrate(environment["DATABASE_URL"])
+        number = listening.fileno()
+        children = [
+            Child("http", ["serve", "--role", "http", "--fd", str(number)], environment, (number,)),
+            Child("projector", ["serve", "--role", "projector"], environment),
+        ]
+        supervise(
+            servers,
+            children,
+            stop_within=settings.shutdown_timeout + 15,
+            ready=lambda: _banner(settings, listening.getsockname()[1]),
+        )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as error:
+        raise Failed(
+            f"cannot listen on {settings.host} port {settings.port} ({error.strerror}): stop what does, or choose "
+            "another with --port or PORT"
+        ) from error
+
+
+def _banner(settings: Settings, port: int) -> None:
+    """Say what runs, with which parts, and what to try."""
+    console = Console(stderr=True, highlight=False)
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    own = "embedded, data in " + str(settings.data_dir.expanduser().resolve())
+    database = "DATABASE_URL" if settings.database_url else own
+    console.print(f"\n[bold]Foliolog[/bold] on http://{shown}:{port}  (routes: /docs, health: /readyz)", soft_wrap=True)
+    console.print(f"  event log and views  PostgreSQL, {database}", soft_wrap=True)
+    console.print(f"  hot state            Valkey/Redis, {'REDIS_URL' if settings.redis_url else 'embedded'}")
+    if not is_loopback(settings.host):
+        console.print("  [bold red]ALLOW_ANONYMOUS: anyone who reaches this address can do anything[/bold red]")
+    console.print("  Ctrl-C stops it.\n")

@@ -1,0 +1,119 @@
+"""Operators' commands on views: where they stand, made anew, compared with the log, past an event they cannot take."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from api import logs
+from api.cli.failing import Failed, sentences
+from api.embedded import running
+from api.settings import Settings, read_settings
+from projections.rebuild import Rebuilt
+
+T = TypeVar("T")
+View = Annotated[str, typer.Argument(help="Name of the view, for example portfolios.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded servers to join (DATA_DIR, .data).")]
+
+
+@sentences
+def views(data_dir: DataDir = None) -> None:
+    """Show where each view stands against the log."""
+    from api import bootstrap
+
+    async def show(settings: Settings) -> Table:
+        table = Table("view", "position", "lag, events", "lag, seconds", "state", box=None, pad_edge=False)
+        async with bootstrap.operating(settings) as parts:
+            for lag in await parts.views.lags():
+                state = f"stopped: {lag.error}" if lag.stopped else "running"
+                table.add_row(lag.view, f"{lag.position:,}", f"{lag.events:,}", f"{lag.seconds:.1f}", state)
+        return table
+
+    Console().print(_run(show, data_dir))
+
+
+@sentences
+def rebuild(view: View, data_dir: DataDir = None) -> None:
+    """Make a view anew from the whole log, beside the live one, and switch; readers notice nothing."""
+    from api import bootstrap
+    from projections.rebuild import rebuild as rebuild_view
+
+    async def make(settings: Settings) -> Rebuilt:
+        projector = bootstrap.projector(view)
+        async with bootstrap.operating(settings) as parts:
+            return await rebuild_view(projector, parts.history, parts.builder)
+
+    _say(_run(make, data_dir))
+
+
+@sentences
+def verify(view: View, data_dir: DataDir = None) -> None:
+    """Make a view anew and compare it byte for byte with the live one; exit code 1 when they differ."""
+    from api import bootstrap
+    from projections.rebuild import verify as verify_view
+
+    async def compare(settings: Settings) -> Rebuilt:
+        projector = bootstrap.projector(view)
+        async with bootstrap.operating(settings) as parts:
+            return await verify_view(projector, parts.history, parts.builder)
+
+    done = _run(compare, data_dir)
+    _say(done)
+    if done.differences is None:
+        raise Failed(f"view {view} could not be compared: it is not where the log is, see `views`")
+    if done.differences:
+        for difference in done.differences:
+            print(f"  {difference}")
+        raise Failed(f"view {view} differs from the log in {len(done.differences)} rows or more: rebuild it")
+    print("  no difference")
+
+
+@sentences
+def park(
+    view: View,
+    position: Annotated[int, typer.Argument(min=1, help="Position of the event in the log.")],
+    reason: Annotated[str, typer.Option(help="Why; it stays on record with your name.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Tell a stopped projection to pass over one event."""
+    from api import bootstrap
+
+    async def tell(settings: Settings) -> None:
+        projector = bootstrap.projector(view)
+        async with bootstrap.operating(settings) as parts:
+            await parts.views.park(projector.view, position, reason=reason, actor=getpass.getuser())
+
+    _run(tell, data_dir)
+    print(f"{view}: the event at position {position} is passed over")
+
+
+def _run(command: Callable[[Settings], Awaitable[T]], data_dir: Path | None) -> T:
+    """Run a command on the database that is set, else on the embedded one that runs on the data folder."""
+    if data_dir is not None:
+        os.environ["DATA_DIR"] = str(data_dir)
+    settings = read_settings()
+    logs.configure("WARNING", settings.log_format.value, stream=sys.stderr)
+    if settings.database_url is None:
+        addresses = running(settings.data_dir)
+        if addresses is None or addresses.database_url is None:
+            raise Failed(f"nothing runs on {settings.data_dir}: start `./run serve`, or set DATABASE_URL or --data-dir")
+        settings = settings.model_copy(update={"database_url": addresses.database_url})
+
+    async def main() -> T:
+        return await command(settings)
+
+    return asyncio.run(main())
+
+
+def _say(done: Rebuilt) -> None:
+    verb = "rebuilt and switched" if done.switched else "rebuilt beside the live one"
+    print(f"{done.view}: {done.position:,} events, {verb} in {done.seconds:.2f} s")

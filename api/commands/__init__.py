@@ -1,0 +1,1 @@
+"""Routes that change something: one router per vertical."""

@@ -1,0 +1,67 @@
+"""Readiness put together from checks of single parts, each bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from api.queries.system import Part, State
+from domain.errors import FoliologError
+from read_side.lag import Lags
+
+Check = Callable[[], Awaitable[Sequence[Part]]]
+
+
+class Checks:
+    """Runs all checks at once; one that fails or takes longer than ``limit`` seconds says that its part is down."""
+
+    def __init__(self, checks: Mapping[str, Check], *, limit: float = 2.0) -> None:
+        self._checks = checks
+        self._limit = limit
+
+    async def parts(self) -> Sequence[Part]:
+        """Return the parts in the order of the checks."""
+        found = await asyncio.gather(*(self._run(name, check) for name, check in self._checks.items()))
+        return [part for parts in found for part in parts]
+
+    async def _run(self, name: str, check: Check) -> Sequence[Part]:
+        try:
+            async with asyncio.timeout(self._limit):
+                return await check()
+        except TimeoutError:
+            return [Part(name, State.DOWN, {"error": f"no answer within {self._limit:g} s"})]
+        except FoliologError as error:
+            return [Part(name, State.DOWN, {"error": str(error)})]
+
+
+def views(lags: Lags, expected: Sequence[str]) -> Check:
+    """Return the check of the views: one that has stopped or was never made is down, one that is behind is not."""
+
+    async def check() -> list[Part]:
+        known = {lag.view: lag for lag in await lags.lags()}
+        parts = []
+        for view in expected:
+            lag = known.get(view)
+            if lag is None:
+                parts.append(Part(f"view {view}", State.DOWN, {"error": "not made yet: no projector has run"}))
+                continue
+            members: dict[str, object] = {
+                "position": lag.position,
+                "lag_events": lag.events,
+                "lag_seconds": round(lag.seconds, 3),
+            }
+            if lag.stopped:
+                members |= {"error": lag.error, "stopped_at": lag.stopped_at}
+            parts.append(Part(f"view {view}", State.DOWN if lag.stopped else State.UP, members))
+        return parts
+
+    return check
+
+
+def optional(name: str, reachable: Callable[[], bool]) -> Check:
+    """Return the check of a part that the rest does without: not there means degraded."""
+
+    async def check() -> list[Part]:
+        return [Part(name, State.UP if reachable() else State.DEGRADED)]
+
+    return check

@@ -1,0 +1,138 @@
+"""The one layer around all of HTTP: correlation id, limits on bodies, errors to answers, metrics and the access log.
+
+It is plain ASGI and one layer, not five: it stands on the path of every request.
+"""
+
+from __future__ import annotations
+
+import re
+from os import urandom
+from time import perf_counter
+from typing import Final
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import Answers, internal, problem_of
+from api.metrics import HttpMetrics, InFlight
+from api.problems import Problem
+from api.received import Received, joined, keep
+
+MAX_BODY: Final = 8 * 1024 * 1024
+"""Bytes."""
+SLOW: Final = 1.0
+"""Seconds."""
+CLIENT_GONE: Final = 499
+"""Status in metrics and log of a request whose caller left before its answer began."""
+
+_CORRELATION_ID = re.compile(rb"[!-~]{1,128}\Z")
+_JSON = re.compile(
+    rb"\s*application/(?:json|[!#$&^_.+a-z0-9-]+\+json)\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?;?\s*\Z", re.IGNORECASE
+)
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NO_STORE = (b"cache-control", b"no-store")
+
+log = structlog.get_logger("api.access")
+
+
+class Http:
+    """Wraps the application; everything that goes wrong inside is answered, nothing of it leaves the process.
+
+    With ``log_all`` every request is logged, else those that were refused, failed or slow: what went well is in the
+    metrics, and an accepted command in the event log.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, answers: Answers, metrics: HttpMetrics, in_flight: InFlight, log_all: bool = False
+    ) -> None:
+        self._app = app
+        self._log_all = log_all
+        self._answers = answers
+        self._metrics = metrics
+        self._in_flight = in_flight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        headers = joined(scope["headers"])
+        given = headers.get(b"x-correlation-id")
+        raw_id = given if given is not None and _CORRELATION_ID.match(given) else urandom(16).hex().encode()
+        correlation_id = raw_id.decode("ascii")
+        keep(scope, Received(headers, correlation_id))
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-correlation-id", raw_id), _NOSNIFF, _NO_STORE]
+            await send(message)
+
+        self._in_flight.enter()
+        try:
+            refused = None
+            if scope["method"] in _WITH_BODY:
+                refused, receive = _checked(headers, receive)
+            if refused is None:
+                await self._app(scope, receive, sending)
+            else:
+                await self._answers.response(refused, scope)(scope, receive, sending)
+        except ClientDisconnect:
+            pass  # nobody is left to answer; it is counted and logged below
+        except Exception as error:
+            problem = problem_of(error, scope)
+            if problem is None:
+                log.exception("request failed", method=scope["method"], path=scope["path"])
+                problem = internal(correlation_id)
+            if status:
+                raise
+            await self._answers.response(problem, scope)(scope, receive, sending)
+        finally:
+            self._in_flight.leave()
+            self._tell(scope, status or CLIENT_GONE, perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count the request and log it."""
+        method: str = scope["method"]
+        route: str = getattr(scope.get("route"), "path", "unknown")
+        self._metrics.count(route, method, status, seconds)
+        if status < 400 and seconds < SLOW and not self._log_all:
+            return
+        tell = log.info if status < 500 else log.warning
+        tell("request", method=method, path=scope["path"], route=route, status=status, ms=round(seconds * 1000, 2))
+
+
+def _checked(headers: dict[bytes, bytes], receive: Receive) -> tuple[Problem | None, Receive]:
+    """Return why the body is not taken, if so, and a ``receive`` that ends a body without declared length in time."""
+    content_type = headers.get(b"content-type")
+    if content_type is not None and not _JSON.match(content_type):
+        shown = ascii(content_type[:60].decode("latin-1"))
+        return Problem(code="unsupported-media-type", detail=f"Content-Type is {shown}: send application/json"), receive
+    length = headers.get(b"content-length")
+    if length is None:
+        return None, _limited(receive) if b"transfer-encoding" in headers else receive
+    if length.isdigit() and int(length[:20]) <= MAX_BODY:
+        return None, receive
+    detail = f"the body has {length[:20].decode('latin-1')} bytes, at most {MAX_BODY} are taken"
+    return Problem(code="body-too-large", detail=detail, headers={"Connection": "close"}), receive
+
+
+def _limited(receive: Receive) -> Receive:
+    taken = 0
+
+    async def counting() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY:
+            detail = f"the body has more than {MAX_BODY} bytes"
+            raise HTTPException(413, detail, {"Connection": "close"})
+        return message
+
+    return counting

@@ -1,0 +1,60 @@
+"""The reference at /docs: every operation of the OpenAPI document on one page that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, Response
+
+from api.routing import Route
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "code{font-size:.95em}summary{cursor:pointer}details{margin:.5rem 0}b{display:inline-block;min-width:4.5rem}"
+    "table{border-collapse:collapse;margin:.5rem 0 1rem 1rem}td{padding:.1rem 1rem .1rem 0;vertical-align:top}"
+)
+
+
+def routes(document: Callable[[], Mapping[str, Any]]) -> APIRouter:
+    """Return the router of the page; ``document`` gives the OpenAPI document."""
+    router = APIRouter(route_class=Route)
+
+    @router.get("/docs", include_in_schema=False)
+    async def get_reference() -> Response:
+        csp = "default-src 'none'; style-src 'unsafe-inline'"
+        return HTMLResponse(_page(document()), headers={"Content-Security-Policy": csp})
+
+    return router
+
+
+def _page(document: Mapping[str, Any]) -> str:
+    info = document["info"]
+    operations = [
+        _operation(method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    title = escape(f"{info['title']} {info['version']}")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"<h1>{title}</h1><p>{escape(info['description'])}</p><p>The whole of it for programs: "
+        f'<a href="/openapi.json">/openapi.json</a>; what can go wrong: <a href="/problems">/problems</a>.</p>'
+        f"{''.join(operations)}</html>"
+    )
+
+
+def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    rows = [
+        (parameter["in"], parameter["name"], parameter.get("description", ""))
+        for parameter in operation.get("parameters", ())
+    ]
+    rows += [("answer", status, answer["description"]) for status, answer in operation["responses"].items()]
+    cells = "".join(f"<tr><td>{place}<td><code>{escape(name)}</code><td>{escape(text)}" for place, name, text in rows)
+    name = f"<b>{method.upper()}</b> <code>{escape(path)}</code> {escape(operation['summary'])}"
+    return (
+        f"<details><summary>{name}</summary>"
+        f"<p>{escape(operation.get('description', ''))}</p><table>{cells}</table></details>"
+    )

@@ -1,0 +1,146 @@
+"""Everything that can be set: environment variables, their defaults, and one sentence for each that is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_UNLOCKED_INSERT: Final = "POSTGRES_ENABLE_DB_FUNCTIONS"
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """What is written to the log: this and everything graver."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class Misconfigured(Exception):
+    """The settings do not fit; the message is one sentence for each, with the name, the value and what is right."""
+
+
+class Settings(BaseSettings):
+    """The environment variables, in capitals; an empty one is as if it were not set."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore", str_strip_whitespace=True)
+
+    database_url: Annotated[
+        str | None, Field(description="PostgreSQL to use, postgresql://user:password@host:port/name; none: embedded.")
+    ] = None
+    redis_url: Annotated[
+        str | None,
+        Field(description="Redis or Valkey to use, redis://host:port/0; none: embedded, where there is one."),
+    ] = None
+    host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8080
+    data_dir: Annotated[Path, Field(description="Folder for the data of embedded servers.")] = Path(".data")
+    allow_anonymous: Annotated[
+        bool, Field(description="1: listen on other addresses than loopback although anyone may do anything.")
+    ] = False
+    log_level: Annotated[LogLevel, Field(description="DEBUG, INFO, WARNING or ERROR.")] = LogLevel.INFO
+    log_format: Annotated[LogFormat, Field(description="console for people, json for programs.")] = LogFormat.CONSOLE
+    log_requests: Annotated[
+        bool, Field(description="1: log every request, not only those that were refused, failed or slow.")
+    ] = False
+    command_queue: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Commands that may wait for the event log; more are refused (503).")
+    ] = 10_000
+    aggregate_cache: Annotated[
+        int, Field(ge=0, le=10_000_000, description="Aggregates kept in memory between commands.")
+    ] = 10_000
+    snapshot_every: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Events of one aggregate after which a snapshot is taken.")
+    ] = 500
+    shutdown_timeout: Annotated[
+        int, Field(ge=0, le=3600, description="Seconds that running requests have to end when the server stops.")
+    ] = 30
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def _whatever_the_case(cls, text: Any, info: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        return text.strip().upper() if info.field_name == "log_level" else text.strip().lower()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("postgresql://", "postgres://")):
+            raise _wrong("say postgresql://user:password@host:port/name")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
+            raise _wrong("say redis://host:port/0, rediss://... or unix:///path")
+        return url
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> Settings:
+        if not self.allow_anonymous and not is_loopback(self.host):
+            raise PydanticCustomError(
+                "unguarded",
+                "HOST is {host}, which others can reach, and there are no API keys: say 127.0.0.1, or set "
+                "ALLOW_ANONYMOUS=1 to let anyone who reaches it do anything",
+                {"host": repr(self.host)},
+            )
+        return self
+
+
+def read_settings() -> Settings:
+    """Return the settings of this process; raises ``Misconfigured`` with a sentence for each that is wrong."""
+    faults = []
+    if value := os.environ.get(_UNLOCKED_INSERT):
+        faults.append(
+            f"{_UNLOCKED_INSERT} is {value!r}: unset it, with it the event log would lose events to followers."
+        )
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults.extend(_sentence(fault) for fault in error.errors(include_url=False))
+    else:
+        if not faults:
+            return settings
+    raise Misconfigured("\n".join(faults))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on this address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _wrong(right: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{right}", {"right": right})
+
+
+def _sentence(fault: Any) -> str:
+    if not fault["loc"]:
+        return f"{fault['msg']}."
+    shown = _PASSWORD.sub("***", str(fault["input"]))
+    message = fault["msg"].removeprefix("Input should be ")
+    right = message if fault["type"] == "setting" else f"say {message}" if message != fault["msg"] else message.lower()
+    return f"{str(fault['loc'][0]).upper()} is {shown!r}: {right}."

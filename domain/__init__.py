@@ -1,0 +1,1 @@
+"""What is true: aggregates, their events, and the rules with numbers; imports nothing of ours outside this package."""

@@ -1,0 +1,166 @@
+"""The portfolio: its cash and status, how they change, and the rules for it (seed 004, Portfolio State Service)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Self, TypeAlias, assert_never
+
+from domain.base import Aggregate, Created, Event
+from domain.errors import Fault, Invalid
+from domain.values import EXACT, MAX_CASH_PLACES, ONE, ZERO, outside_bounds, plain
+
+CASH = "CASH"
+"""The instrument that stands for the cash of a portfolio; it cannot be traded."""
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+MAX_NAME = 200
+PORTFOLIO_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:-]{1,100}\Z")
+
+
+class Status(StrEnum):
+    """What a portfolio may do (seed 004 ``PortfolioStatus``)."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    LIQUIDATING = "LIQUIDATING"
+    CLOSED = "CLOSED"
+
+
+class TransactionType(StrEnum):
+    """The kinds of position update."""
+
+    DEP = "DEP"
+    WD = "WD"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionUpdate:
+    """One update asked for (seed 004 ``PositionUpdate``): the size moved, always positive, and its price."""
+
+    transaction_type: TransactionType
+    quantity_change: Decimal
+    instrument_id: str | None = None
+    price: Decimal | None = None
+
+    def faults(self, pointer: str) -> list[Fault]:
+        """Return everything wrong with the update itself, whatever the portfolio holds."""
+        found = []
+        if self.quantity_change <= 0:
+            found.append(
+                Fault(
+                    f"{pointer}/quantity_change", f"{plain(self.quantity_change)} is not positive: give the size moved"
+                )
+            )
+        elif wrong := outside_bounds(self.quantity_change, MAX_CASH_PLACES):
+            found.append(Fault(f"{pointer}/quantity_change", wrong))
+        if self.instrument_id not in (None, CASH):
+            found.append(
+                Fault(f"{pointer}/instrument_id", f"{self.transaction_type} moves cash: leave it out or say {CASH}")
+            )
+        if self.price is not None and self.price != ONE:
+            found.append(Fault(f"{pointer}/price", f"{self.transaction_type} moves cash: leave it out or say 1"))
+        return found
+
+
+class PortfolioOpened(Created):
+    """A portfolio was opened; ``cash`` is what it starts with (in the transactions: a deposit)."""
+
+    TOPIC = "portfolio.opened.v1"
+    portfolio_name: str
+    cash: Decimal
+
+
+class CashDeposited(Event):
+    """Cash came in; ``cash`` is the balance afterwards."""
+
+    TOPIC = "portfolio.cash-deposited.v1"
+    amount: Decimal
+    cash: Decimal
+
+
+class CashWithdrawn(Event):
+    """Cash went out; ``cash`` is the balance afterwards, negative when overdrawn."""
+
+    TOPIC = "portfolio.cash-withdrawn.v1"
+    amount: Decimal
+    cash: Decimal
+
+
+PortfolioEvent: TypeAlias = PortfolioOpened | CashDeposited | CashWithdrawn
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Portfolio(Aggregate):
+    """One portfolio; its natural key is the ``portfolio_id``."""
+
+    TOPIC = "portfolio"
+
+    portfolio_name: str = ""
+    status: Status = Status.ACTIVE
+    cash: Decimal = ZERO
+    last_updated: datetime = _NEVER
+    """Business time of the last event that changed a figure shown."""
+
+    @classmethod
+    def open(cls, portfolio_id: str, portfolio_name: str, cash: Decimal, at: datetime) -> Self:
+        """Return a new portfolio with its opening cash; raises ``Invalid`` naming every fault."""
+        name = portfolio_name.strip()
+        found = []
+        if not PORTFOLIO_ID.match(portfolio_id):
+            found.append(
+                Fault("/portfolio_id", f"{portfolio_id!r} is not 1 to 100 of A-Z a-z 0-9 _ . : - (and not . or ..)")
+            )
+        if not 1 <= len(name) <= MAX_NAME:
+            found.append(Fault("/portfolio_name", f"has {len(name)} characters, 1 to {MAX_NAME} are taken"))
+        if cash < 0:
+            found.append(Fault("/cash_balance", f"{plain(cash)} is negative: a portfolio opens with 0 or more"))
+        elif wrong := outside_bounds(cash, MAX_CASH_PLACES):
+            found.append(Fault("/cash_balance", wrong))
+        if found:
+            raise Invalid(*found)
+        return cls._create(PortfolioOpened, id=cls.stream(portfolio_id), timestamp=at, portfolio_name=name, cash=cash)
+
+    @property
+    def portfolio_id(self) -> str:
+        """The natural key."""
+        return self.key
+
+    def update(self, updates: Sequence[PositionUpdate], timestamp: datetime, *, now: datetime) -> None:
+        """Apply the updates in order, all or none; raises ``Invalid`` naming every fault of every update.
+
+        ``timestamp`` is their business time, at most five minutes ahead of ``now``.
+        """
+        found = [fault for index, update in enumerate(updates) for fault in update.faults(f"/updates/{index}")]
+        if timestamp > now + MAX_CLOCK_SKEW:
+            found.append(Fault("/timestamp", f"{timestamp.isoformat()} is more than 5 minutes ahead of the clock"))
+        if found:
+            raise Invalid(*found)
+        for update in updates:
+            self._apply(update, timestamp)
+
+    def _apply(self, update: PositionUpdate, at: datetime) -> None:
+        amount = update.quantity_change
+        match update.transaction_type:
+            case TransactionType.DEP:
+                cash = EXACT.add(self.cash, amount)
+                self.trigger_event(CashDeposited, timestamp=at, amount=amount, cash=cash)
+            case TransactionType.WD:
+                cash = EXACT.subtract(self.cash, amount)
+                self.trigger_event(CashWithdrawn, timestamp=at, amount=amount, cash=cash)
+            case _:
+                assert_never(update.transaction_type)
+
+    def evolve(self, event: PortfolioEvent) -> None:
+        match event:
+            case PortfolioOpened(portfolio_name=portfolio_name, cash=cash):
+                self.portfolio_name = portfolio_name
+                self.cash = cash
+            case CashDeposited(cash=cash) | CashWithdrawn(cash=cash):
+                self.cash = cash
+            case _:
+                assert_never(event)
+        self.last_updated = event.timestamp

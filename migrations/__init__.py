@@ -1,0 +1,41 @@
+"""The schemas `es` (event log) and `app` (keys, checkpoints), kept current by alembic; views are rebuilt instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+_LOCK = "select pg_advisory_xact_lock(1718382439, 0)"
+"""Two-integer key space, a class of its own: neither the log's lock nor a leader's."""
+
+
+def migrate(database_url: str) -> None:
+    """Bring the database to the newest revision, all in one transaction; two starts at once wait for each other.
+
+    ``database_url`` is anything libpq takes. Raises ``sqlalchemy.exc.OperationalError`` when there is no server.
+    """
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), poolclass=NullPool)
+    config = _config()
+    with engine.begin() as connection:
+        connection.execute(text(_LOCK))
+        connection.execute(text("create schema if not exists app"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def newest_revision() -> str | None:
+    """Return the revision that this program's migrations lead to."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

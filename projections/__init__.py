@@ -1,0 +1,1 @@
+"""What follows the log: projectors fold events into views; imports domain and read_side."""

@@ -1,0 +1,156 @@
+"""Keeps a view up to the log: owns the I/O, the pages, the retries and the checkpoint of one projection."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Set
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol
+
+import structlog
+
+from domain.errors import Broken, Unavailable
+from projections.projector import Projector
+from projections.stretch import Stretch, next_stretch
+from read_side.history import History
+from read_side.signals import Signals
+from read_side.store import Checkpoint, Fenced, HotCopy, Page, ProjectionStore, R
+
+_NOWHERE = Checkpoint(-1, -1)
+
+log = structlog.get_logger(__name__)
+
+
+class Leadership(Protocol):
+    """Lets one process at a time lead a name."""
+
+    def lead(self, name: str) -> AbstractAsyncContextManager[ProjectionStore]:
+        """Wait until this process leads; the store given works as long as it does.
+
+        Raises ``Unavailable``; the store does too once the leadership is lost.
+        """
+
+
+@dataclass(kw_only=True)
+class Runner(Generic[R]):
+    """Follows the log with one projector, while it leads.
+
+    ``page_size`` is how many events at most share a transaction, ``beat`` after how many idle seconds it makes sure
+    that it still leads and that the hot copy is where the view is.
+    """
+
+    projector: Projector[R]
+    history: History
+    leadership: Leadership
+    signals: Signals
+    hot: HotCopy | None = None
+    page_size: int = 2_000
+    beat: float = 1.0
+    slowest: float = 10.0
+    leading: bool = field(default=False, init=False)
+    _ahead: asyncio.Task[Stretch] | None = field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Lead and follow until cancelled; whatever happens it stands again, after a growing pause."""
+        failures = 0
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                async with self.leadership.lead(self.projector.view.name) as store:
+                    self.leading = True
+                    log.info("projection leads", view=self.projector.view.name)
+                    await self._follow(store)
+            except Unavailable as error:
+                log.warning("projection interrupted", view=self.projector.view.name, error=str(error))
+            except Exception as error:
+                log.exception("projection failed", view=self.projector.view.name, error=str(error))
+            finally:
+                self.leading = False
+                await self._forget_ahead()
+            lasted = asyncio.get_running_loop().time() - started
+            failures = 1 if lasted > self.slowest else failures + 1
+            await asyncio.sleep(min(0.05 * 2**failures, self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
+
+    async def _follow(self, store: ProjectionStore) -> None:
+        view = self.projector.view
+        checkpoint, parked = _NOWHERE, await store.parked(view)
+        while True:
+            try:
+                if checkpoint is _NOWHERE:
+                    checkpoint = await store.prepare(view)
+                    await store.resume(view)
+                checkpoint = await self._step(store, checkpoint, parked)
+            except Fenced as error:
+                log.warning("projection fenced", view=view.name, error=str(error))
+                checkpoint = _NOWHERE
+            except Broken as error:
+                await self._stand_still(store, parked, error)
+                checkpoint, parked = _NOWHERE, await store.parked(view)
+            if checkpoint is _NOWHERE:
+                await self._forget_ahead()
+
+    async def _step(self, store: ProjectionStore, checkpoint: Checkpoint, parked: Set[int]) -> Checkpoint:
+        """Take the next page, or wait for one; return the checkpoint afterwards."""
+        stretch = await self._next(checkpoint.position, parked)
+        if stretch.position == checkpoint.position:
+            if not await self.signals.wait_for_head(checkpoint.position + 1, self.beat):
+                await self._idle(store, checkpoint)
+            return checkpoint
+        if len(stretch.events) >= self.page_size:
+            self._ahead = asyncio.create_task(next_stretch(self.history, stretch.position, self.page_size, parked))
+        try:
+            return await self._project(store, checkpoint, stretch)
+        except Broken as error:
+            before = [recorded for recorded in stretch.events if recorded.position < (error.position or 0)]
+            if before:
+                await self._project(store, checkpoint, Stretch(before, before[-1].position))
+            raise
+
+    async def _project(self, store: ProjectionStore, checkpoint: Checkpoint, stretch: Stretch) -> Checkpoint:
+        """Store the page these events make, in the hot copy first: who hears of a position finds it there."""
+        view, rows = self.projector.view, dict[str, R | None]()
+        if keys := self.projector.changed(stretch.events):
+            known = await store.get_many(view, keys)
+            if known.checkpoint != checkpoint:
+                raise Fenced(f"view {view.name} is at {known.checkpoint}, not at {checkpoint}")
+            rows = self.projector.fold(known.rows, stretch.events)
+        page = Page(rows, checkpoint, stretch.position)
+        if self.hot is not None:
+            await self.hot.save_page(view, page)
+        await store.save_page(view, page)
+        reached = Checkpoint(stretch.position, checkpoint.generation)
+        self.signals.hear_checkpoint(view.name, reached)
+        return reached
+
+    async def _stand_still(self, store: ProjectionStore, parked: Set[int], error: Broken) -> None:
+        """Say why the projection has stopped; return when an operator has parked an event or rebuilt the view."""
+        view = self.projector.view
+        await self._forget_ahead()
+        await store.stop(view, str(error))
+        stopped_at = await store.checkpoint(view)
+        log.error("projection stopped", view=view.name, position=error.position, error=str(error))
+        while True:
+            await asyncio.sleep(self.beat)
+            if await store.parked(view) != parked or await store.checkpoint(view) != stopped_at:
+                break
+        log.warning("projection goes on", view=view.name)
+
+    async def _idle(self, store: ProjectionStore, checkpoint: Checkpoint) -> None:
+        """Make sure that this process still leads, and that the hot copy is where the view is."""
+        if await store.checkpoint(self.projector.view) != checkpoint:
+            raise Fenced(f"view {self.projector.view.name} is no longer at {checkpoint}")
+        if self.hot is not None:
+            await self.hot.save_page(self.projector.view, Page({}, checkpoint, checkpoint.position))
+
+    async def _next(self, after: int, parked: Set[int]) -> Stretch:
+        """Return the next events: those that were fetched while the last page was stored, or from the log now."""
+        task, self._ahead = self._ahead, None
+        return await (task or next_stretch(self.history, after, self.page_size, parked))
+
+    async def _forget_ahead(self) -> None:
+        task, self._ahead = self._ahead, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,218 @@
+"""Views in PostgreSQL: one schema for each build of a view, and its checkpoint in ``app.checkpoints``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypeAlias, cast
+
+import msgspec
+import psycopg
+from psycopg_pool import PoolClosed, PoolTimeout
+
+from domain.errors import Broken, Fault, Invalid, StoreUnavailable
+from read_side.adapters import postgres_tables as tables
+from read_side.lag import Lag
+from read_side.signals import Signals
+from read_side.store import Checkpoint, Fenced, Found, Kind, Page, R, Rows, Search, View
+
+Connection: TypeAlias = psycopg.AsyncConnection[Any]
+Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+
+PREPARE_CLASS = 1718382440
+"""Class of the two-integer advisory locks under which views are made."""
+
+_CHECKPOINT = "select position, generation from app.checkpoints where view = %s"
+_ENSURE = "insert into app.checkpoints (view) values (%s) on conflict do nothing"
+_ANEW = "update app.checkpoints set position = 0, generation = generation + 1 where view = %s and position > 0"
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed)
+_LAGS = """
+select c.view, c.position, c.generation, head.position, c.state = 'stopped', c.error, c.stopped_at,
+       coalesce(extract(epoch from clock_timestamp() - waiting.recorded_at), 0)::float8
+from app.checkpoints c
+cross join (select coalesce(max(notification_id), 0) as position from es.stored_events) head
+left join es.stored_events waiting on waiting.notification_id = c.position + 1
+order by c.view
+"""
+
+
+class PostgresViewStore:
+    """Views behind ``SearchableViewStore``, ``ProjectionStore`` and ``Lags``.
+
+    ``connections`` hands out connections in autocommit mode: a pool's for those who read, the session that holds the
+    leadership for a projector. Every answer carries the checkpoint it was read at, in one snapshot: a projector does
+    not wait for its commits to reach the disk, so a crash of the database can take the view and its checkpoint a
+    moment back (never the log, whose commits are waited for, so every answer given stays true), and who asks for
+    ``at_least`` must see that.
+    """
+
+    def __init__(self, connections: Connections, signals: Signals) -> None:
+        self._connections = connections
+        self._signals = signals
+
+    async def prepare(self, view: View[Any]) -> Checkpoint:
+        async with self._connected() as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (PREPARE_CLASS, view.name))
+            await connection.execute(_ENSURE, (view.name,))
+            place = f"{tables.schema_of(view)}.{view.name}"
+            [exists, shape] = await _one(
+                connection, "select to_regclass(%s) is not null, obj_description(to_regclass(%s))", (place, place)
+            )
+            if not exists:
+                indexes = tables.indexes(view, "", await trigram_schema(connection))
+                for statement in [*tables.definitions(view), *indexes]:
+                    await connection.execute(statement)
+                await connection.execute(_ANEW, (view.name,))
+            elif shape != view.shape:
+                raise Broken(f"view {view.name} has shape {shape}, this program makes {view.shape}: rebuild it")
+            return Checkpoint(*await _one(connection, _CHECKPOINT, (view.name,)))
+
+    async def checkpoint(self, view: View[Any]) -> Checkpoint:
+        async with self._connected() as connection:
+            return Checkpoint(*await _one(connection, _CHECKPOINT, (view.name,)))
+
+    async def get_many(self, view: View[R], keys: Iterable[str]) -> Rows[R]:
+        rows = await self._all(tables.get_many(view), {"view": view.name, "keys": list(keys)})
+        if not rows:
+            raise Broken(f"view {view.name} has no checkpoint: it was never prepared")
+        try:
+            found = {key: view.decode(body) for _, _, key, body in rows if key is not None}
+        except msgspec.MsgspecError as error:
+            raise Broken(f"a row of view {view.name} cannot be read: {error}") from error
+        return Rows(found, Checkpoint(rows[0][0], rows[0][1]))
+
+    async def save_page(self, view: View[R], page: Page[R]) -> None:
+        arguments = {
+            "view": view.name,
+            "expected": page.expected.position,
+            "generation": page.expected.generation,
+            "new_position": page.position,
+            "gone": [key for key, row in page.rows.items() if row is None],
+            "message": f"{view.name}:{page.position}:{page.expected.generation}",
+            **tables.columns(view, page.rows),
+        }
+        if not await self._all(tables.save_page(view), arguments):
+            raise Fenced(f"view {view.name} is not at {page.expected}: the page up to {page.position} is not stored")
+
+    async def wait_for(self, view: View[Any], position: int, wait: float) -> None:
+        await self._signals.wait_for(view.name, position, wait)
+
+    async def search(self, view: View[R], search: Search) -> Found[R]:
+        last = None if search.cursor is None else _last(view, search, search.cursor)
+        if search.text is not None and not _storable(search.text):
+            raise Invalid(Fault("search", "holds a character that no text can have"))
+        rows = await self._all(*tables.search(view, search, last))
+        if not rows:
+            raise Broken(f"view {view.name} has no checkpoint: it was never prepared")
+        found = [view.decode(body) for _, _, body in rows if body is not None]
+        more = len(found) > search.limit
+        found = found[: search.limit]
+        return Found(found, _cursor(view, search, found[-1]) if more else None, Checkpoint(rows[0][0], rows[0][1]))
+
+    async def resume(self, view: View[Any]) -> None:
+        await self._state(view, "running", None)
+
+    async def stop(self, view: View[Any], error: str) -> None:
+        await self._state(view, "stopped", error)
+
+    async def parked(self, view: View[Any]) -> frozenset[int]:
+        rows = await self._all("select position from app.parked where view = %s", (view.name,))
+        return frozenset(position for (position,) in rows)
+
+    async def park(self, view: View[Any], position: int, *, reason: str, actor: str) -> None:
+        """Tell the projection to pass over this event: an operator's decision, which stays on record."""
+        insert = "insert into app.parked (view, position, reason, actor) values (%s, %s, %s, %s) on conflict do nothing"
+        async with self._connected() as connection:
+            await connection.execute(insert, (view.name, position, reason, actor))
+
+    async def lags(self) -> list[Lag]:
+        """Return how far every view is behind the log, by name."""
+        return [
+            Lag(
+                view=view,
+                position=position,
+                generation=generation,
+                events=max(0, head - position),
+                seconds=max(0.0, seconds),
+                stopped=stopped,
+                error=error,
+                stopped_at=stopped_at,
+            )
+            for view, position, generation, head, stopped, error, stopped_at, seconds in await self._all(_LAGS, ())
+        ]
+
+    async def _state(self, view: View[Any], state: str, error: str | None) -> None:
+        change = """
+            update app.checkpoints set state = %(state)s, error = %(error)s, updated_at = now(),
+                   stopped_at = case when %(state)s = 'stopped' then now() end
+            where view = %(view)s and (state, error) is distinct from (%(state)s, %(error)s)
+        """
+        async with self._connected() as connection:
+            await connection.execute(change, {"view": view.name, "state": state, "error": error})
+
+    async def _all(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
+        async with self._connected() as connection:
+            cursor = await connection.execute(query, arguments, prepare=True, binary=True)
+            return cast(list[tuple[Any, ...]], await cursor.fetchall())
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._connections() as connection:
+                yield connection
+        except _LOST as error:
+            raise StoreUnavailable(f"the views cannot be reached: {error}") from error
+
+
+async def trigram_schema(connection: Connection) -> str | None:
+    """Return the schema with the operators of ``pg_trgm``; None where the database does not have it."""
+    found = await connection.execute(
+        "select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'"
+    )
+    row = await found.fetchone()
+    return cast(str, row[0]) if row else None
+
+
+async def _one(connection: Connection, query: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    row = await (await connection.execute(query, arguments)).fetchone()
+    if row is None:
+        raise Broken(f"no row for {arguments}: the view was never prepared")
+    return cast(tuple[Any, ...], row)
+
+
+def _storable(text: str) -> bool:
+    """Whether a text of the database can hold this: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _cursor(view: View[R], search: Search, row: R) -> str:
+    value = getattr(row, search.sort.lstrip("-"))
+    content = msgspec.json.encode((search.sort, value, getattr(row, view.key)))
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _last(view: View[Any], search: Search, cursor: str) -> tuple[Any, str]:
+    """Return the sort value and key after which the page begins."""
+    kind = view.fields[search.sort.lstrip("-")]
+    try:
+        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        sort, value, key = msgspec.json.decode(content, type=tuple[str, Any, str])
+        value = msgspec.convert(value, _CURSOR_TYPES[kind])
+    except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
+        raise Invalid(Fault("cursor", "is not the `next` of a page: take it as it was given")) from error
+    if sort != search.sort or not _storable(key):
+        raise Invalid(Fault("cursor", "is of another search: begin again without it"))
+    return value, key
+
+
+_CURSOR_TYPES: dict[Kind, Any] = {
+    Kind.KEYWORD: str,
+    Kind.TEXT: str,
+    Kind.POSITION: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)],
+    Kind.MOMENT: datetime,
+    Kind.NUMBER: Decimal,
+}

@@ -1,0 +1,150 @@
+"""Builds of views in PostgreSQL: a schema of their own, renamed into the place of the live one in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Generic, cast
+
+import psycopg
+import structlog
+
+from domain.errors import StoreUnavailable
+from read_side.adapters import postgres_tables as tables
+from read_side.adapters.postgres import Connection, trigram_schema
+from read_side.adapters.postgres_leader import connect
+from read_side.building import Difference, Live
+from read_side.store import Checkpoint, R, View
+
+BUILDER_CLASS = 1718382442
+"""Class of the two-integer advisory locks of builders."""
+
+log = structlog.get_logger(__name__)
+
+
+class PostgresBuilder:
+    """Makes builds; one of each view at a time, in whatever process."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+
+    @asynccontextmanager
+    async def build(self, view: View[R]) -> AsyncIterator[PostgresBuild[R]]:
+        """Begin an empty build; in the end drop it, or what it has replaced."""
+        try:
+            async with await connect(self._database_url) as connection:
+                lock = "select pg_try_advisory_lock(%s, hashtext(%s))"
+                if await (await connection.execute(lock, (BUILDER_CLASS, view.name))).fetchone() != (True,):
+                    raise StoreUnavailable(f"view {view.name} is being rebuilt already")
+                await _sweep(connection, view)
+                await connection.execute(
+                    "insert into app.checkpoints (view) values (%s) on conflict do nothing", (view.name,)
+                )
+                build = PostgresBuild(connection, view)
+                await build.begin()
+                try:
+                    yield build
+                finally:
+                    if not connection.closed:
+                        await _sweep(connection, view)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreUnavailable(f"the view {view.name} cannot be rebuilt now: {error}") from error
+
+
+class PostgresBuild(Generic[R]):
+    """One build, on the session that holds the builder's lock."""
+
+    def __init__(self, connection: Connection, view: View[R]) -> None:
+        self._connection = connection
+        self._view = view
+        self._suffix = ""
+
+    async def begin(self) -> None:
+        """Make the empty table."""
+        self._suffix = f"_v{(await self.live()).checkpoint.generation + 1}"
+        async with self._connection.transaction():
+            for statement in tables.definitions(self._view, self._suffix):
+                await self._connection.execute(statement)
+
+    async def live(self) -> Live:
+        return await self._live("select position, generation, state = 'stopped' from app.checkpoints where view = %s")
+
+    async def parked(self) -> frozenset[int]:
+        rows = await self._connection.execute("select position from app.parked where view = %s", (self._view.name,))
+        return frozenset([position async for (position,) in rows])
+
+    async def get_many(self, keys: Iterable[str]) -> Mapping[str, R]:
+        query = f"select key, body from {self._place()} where key = any(%s)"  # noqa: S608
+        rows = await self._connection.execute(query, (list(keys),), prepare=True, binary=True)
+        return {key: self._view.decode(body) async for key, body in rows}
+
+    async def save(self, rows: Mapping[str, R | None]) -> None:
+        gone = [key for key, row in rows.items() if row is None]
+        if gone:
+            await self._connection.execute(f"delete from {self._place()} where key = any(%s)", (gone,))  # noqa: S608
+        statement = tables.save_rows(self._view, self._suffix)
+        await self._connection.execute(statement, tables.columns(self._view, rows), prepare=True, binary=True)
+
+    async def finish(self) -> None:
+        trigrams = await trigram_schema(self._connection)
+        for statement in [*tables.indexes(self._view, self._suffix, trigrams), f"analyze {self._place()}"]:
+            await self._connection.execute(statement)
+
+    @asynccontextmanager
+    async def hold_live(self) -> AsyncIterator[Live]:
+        """Lock the live checkpoint: pages of the projection wait, readers do not."""
+        async with self._connection.transaction():
+            yield await self._live(
+                "select position, generation, state = 'stopped' from app.checkpoints where view = %s for update"
+            )
+
+    async def differences(self, limit: int) -> list[Difference]:
+        fields = ", ".join(f'"{name}"' for name in ("body", "position", *self._view.fields))
+        query = f"""
+            select key, l.body, r.body
+            from (select key, row({fields}) as content, body from {self._place("")}) l
+            full join (select key, row({fields}) as content, body from {self._place()}) r using (key)
+            where l.content is distinct from r.content order by key limit %s
+        """  # noqa: S608
+        rows = await self._connection.execute(query, (limit,), binary=True)
+        return [Difference(key, live, rebuilt) async for key, live, rebuilt in rows]
+
+    async def switch(self, position: int) -> None:
+        """Rename the schemas and begin the next generation.
+
+        Statements prepared for the old table are planned anew by the server and find the new one by its name; a page
+        that waits for the checkpoint finds another generation and is fenced.
+        """
+        live = tables.schema_of(self._view)
+        await self._connection.execute("set local synchronous_commit = on")
+        if await self._one("select to_regnamespace(%s) is not null", (live,)) == (True,):
+            await self._connection.execute(f"alter schema {live} rename to {live}_old")
+        await self._connection.execute(f"alter schema {tables.schema_of(self._view, self._suffix)} rename to {live}")
+        [generation] = await self._one(
+            "update app.checkpoints set position = %s, generation = generation + 1, updated_at = now(),"
+            " state = 'running', error = null, stopped_at = null where view = %s returning generation",
+            (position, self._view.name),
+        )
+        message = f"{self._view.name}:{position}:{generation}"
+        await self._connection.execute("select pg_notify('checkpoints', %s)", (message,))
+
+    async def _live(self, query: str) -> Live:
+        position, generation, stopped = await self._one(query, (self._view.name,))
+        return Live(Checkpoint(position, generation), stopped)
+
+    async def _one(self, query: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return cast(tuple[Any, ...], await (await self._connection.execute(query, arguments)).fetchone())
+
+    def _place(self, suffix: str | None = None) -> str:
+        return f"{tables.schema_of(self._view, self._suffix if suffix is None else suffix)}.{self._view.name}"
+
+
+async def _sweep(connection: Connection, view: View[Any]) -> None:
+    """Drop what builds have left: half a build, or a replaced view. Waits for readers that are still in it."""
+    live = tables.schema_of(view)
+    rows = await connection.execute("select nspname from pg_namespace where nspname ~ %s", (rf"^{live}_(old|v\d+)$",))
+    for (name,) in await rows.fetchall():
+        try:
+            await connection.execute(f'drop schema "{name}" cascade')
+        except psycopg.errors.LockNotAvailable:
+            log.warning("left of a rebuild, dropped by the next one", schema=name)

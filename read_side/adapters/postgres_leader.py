@@ -1,0 +1,76 @@
+"""Leadership by a session's advisory lock: who holds it writes through that same session, and through no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from domain.errors import StoreUnavailable
+from read_side.adapters.postgres import Connection, PostgresViewStore
+from read_side.signals import Signals
+
+LEADER_CLASS = 1718382441
+"""Class of the two-integer advisory locks of leaders; the second integer is a hash of the name led."""
+_RETRY = 0.25
+
+
+async def connect(database_url: str) -> Connection:
+    """Return a projector's session: direct, autocommit, a lost peer noticed within seconds.
+
+    Its commits are not waited for: view and checkpoint are in one transaction, so a crash takes both back together and
+    the events, which are durable, are projected once more.
+    """
+    return await psycopg.AsyncConnection.connect(
+        database_url,
+        autocommit=True,
+        connect_timeout=5,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,
+        application_name="foliolog-projector",
+        options="-c synchronous_commit=off -c lock_timeout=30s",
+    )
+
+
+class PostgresLeadership:
+    """Lets one session at a time lead each name, in whatever process."""
+
+    def __init__(self, database_url: str, signals: Signals) -> None:
+        self._database_url = database_url
+        self._signals = signals
+
+    @asynccontextmanager
+    async def lead(self, name: str) -> AsyncIterator[PostgresViewStore]:
+        """Wait until this session leads; the store given works as long as it does.
+
+        When the session is lost so is the leadership, and the store raises ``StoreUnavailable`` from then on.
+        """
+        try:
+            connection = await connect(self._database_url)
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(f"cannot stand for leading {name}: {error}") from error
+        async with connection:
+            try:
+                await _lock(connection, name)
+            except psycopg.OperationalError as error:
+                raise StoreUnavailable(f"lost the session that stood for leading {name}: {error}") from error
+            yield PostgresViewStore(lambda: _shared(connection), self._signals)
+
+
+@asynccontextmanager
+async def _shared(connection: Connection) -> AsyncIterator[Connection]:
+    yield connection
+
+
+async def _lock(connection: psycopg.AsyncConnection[Any], name: str) -> None:
+    """Ask again and again instead of waiting in the server: a waiting statement would hold back its vacuum."""
+    while True:
+        cursor = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (LEADER_CLASS, name))
+        if await cursor.fetchone() == (True,):
+            return
+        await asyncio.sleep(_RETRY)

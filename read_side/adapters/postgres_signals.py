@@ -1,0 +1,95 @@
+"""The one connection of a process that listens for events and checkpoints, with a poll as its safety net."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+import structlog
+
+from read_side.signals import Signals
+from read_side.store import Checkpoint
+
+POLL = 0.25
+_STATE = """
+select l.epoch, coalesce((select max(notification_id) from es.stored_events), 0), c.view, c.position, c.generation
+from app.log l left join app.checkpoints c on true
+"""
+_SLOWEST = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Listener:
+    """Keeps ``signals`` up to date; needs a direct connection, not one of a transaction-pooling proxy.
+
+    Nothing depends on a notification arriving: what is missed is read within 250 ms, and after every new connection.
+    """
+
+    def __init__(self, database_url: str, signals: Signals) -> None:
+        self._database_url = database_url
+        self._signals = signals
+        self._task: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self) -> None:
+        """Begin, and return when the state was read once: from then on it is what this process has seen."""
+        self._task = asyncio.create_task(self._run(), name="listener")
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._task.done():
+            self._task.result()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        pause = 0.02
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    await connection.execute("listen stored_events")
+                    await connection.execute("listen checkpoints")
+                    while True:
+                        await self._read(connection)
+                        pause = 0.02
+                        async for notice in connection.notifies(timeout=POLL):
+                            self._hear(notice.channel, notice.payload)
+            except psycopg.OperationalError as error:
+                log.warning("listening connection lost", error=str(error).strip(), retry_in=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _SLOWEST)
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(
+            self._database_url,
+            autocommit=True,
+            connect_timeout=5,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+            application_name="foliolog-listener",
+        )
+
+    async def _read(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        rows = await (await connection.execute(_STATE, prepare=True)).fetchall()
+        epoch, head = cast(UUID, rows[0][0]), cast(int, rows[0][1])
+        checkpoints = {view: Checkpoint(position, generation) for _, _, view, position, generation in rows if view}
+        self._signals.assume(epoch, head, checkpoints)
+        self._ready.set()
+
+    def _hear(self, channel: str, payload: str) -> None:
+        match channel, payload.split(":"):
+            case "stored_events", [position] if position.isdecimal():
+                self._signals.hear_head(int(position))
+            case "checkpoints", [view, position, generation] if position.isdecimal() and generation.isdecimal():
+                self._signals.hear_checkpoint(view, Checkpoint(int(position), int(generation)))
+            case _:
+                pass  # of another writer to the log, such as the stock library: the poll sees what it has written

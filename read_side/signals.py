@@ -1,0 +1,99 @@
+"""What a process knows of the log's head and the views' checkpoints, and who waits for them; fed by an adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping
+from uuid import UUID
+
+from domain.errors import NotYet
+from read_side.store import Checkpoint
+
+_HEAD = ""
+_START = Checkpoint(0, 0)
+_Waiter = tuple[int, int, asyncio.Future[None]]
+
+
+class Signals:
+    """The newest head and checkpoints heard of: a floor, for they move on by themselves.
+
+    After a crash of the database a checkpoint can be lower than it was (its commits are not waited for); the adapter
+    then states it anew with ``assume``.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: UUID | None = None
+        """The id made with the log; None until the log was seen."""
+        self._head = 0
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._waiters: defaultdict[str, list[_Waiter]] = defaultdict(list)
+        self._order = itertools.count()
+
+    @property
+    def head(self) -> int:
+        """The position of the last event heard of."""
+        return self._head
+
+    def checkpoint(self, view: str) -> Checkpoint:
+        """Return the last checkpoint heard of; position 0, generation 0 before the first."""
+        return self._checkpoints.get(view, _START)
+
+    def hear_head(self, position: int) -> None:
+        """Take a head that was told; a lower one is old news."""
+        if position > self._head:
+            self._head = position
+            self._wake(_HEAD, position)
+
+    def hear_checkpoint(self, view: str, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint that was told; one of an older generation or a lower position is old news."""
+        known = self.checkpoint(view)
+        if (checkpoint.generation, checkpoint.position) > (known.generation, known.position):
+            self._checkpoints[view] = checkpoint
+            self._wake(view, checkpoint.position)
+
+    def assume(self, epoch: UUID, head: int, checkpoints: Mapping[str, Checkpoint]) -> None:
+        """Take what was just read from the database, also where it is lower than what was known."""
+        self.epoch = epoch
+        self._head = head
+        self._wake(_HEAD, head)
+        for view, checkpoint in checkpoints.items():
+            self.correct(view, checkpoint)
+
+    def correct(self, view: str, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint that was just read, also where it is lower than what was known."""
+        self._checkpoints[view] = checkpoint
+        self._wake(view, checkpoint.position)
+
+    async def wait_for_head(self, position: int, wait: float) -> bool:
+        """Return whether the log has reached this position, at the latest after ``wait`` seconds."""
+        return self._head >= position or await self._wait(_HEAD, position, wait)
+
+    async def wait_for(self, view: str, position: int, wait: float) -> None:
+        """Return once the view is at this position or above; raises ``NotYet`` after ``wait`` seconds."""
+        if self.checkpoint(view).position < position and not await self._wait(view, position, wait):
+            raise NotYet(view, position, self.checkpoint(view).position)
+
+    async def _wait(self, name: str, position: int, wait: float) -> bool:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter, waiters = (position, next(self._order), future), self._waiters[name]
+        heapq.heappush(waiters, waiter)
+        try:
+            async with asyncio.timeout(max(wait, 0)):
+                await future
+        except TimeoutError:
+            return False
+        finally:
+            if waiter in waiters:
+                waiters.remove(waiter)
+                heapq.heapify(waiters)
+        return True
+
+    def _wake(self, name: str, position: int) -> None:
+        waiters = self._waiters[name]
+        while waiters and (waiters[0][0] <= position or waiters[0][2].done()):
+            future = heapq.heappop(waiters)[2]
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,55 @@
+"""The OpenAPI document: complete for people and client generators, and kept by the application (schemathesis)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.app import create_app
+from tests.api.described import findings
+from tests.api.doubles import Behind
+
+
+def test_the_application_keeps_its_document(app: FastAPI) -> None:
+    assert findings(app=app) == []
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_every_operation_has_a_name_a_summary_and_examples(app: FastAPI) -> None:
+    names = [operation["operationId"] for _, operation in operations(app)]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", name) for name in names), names
+    for name, operation in operations(app):
+        assert operation["summary"], name
+        assert operation["description"], name
+        if "requestBody" in operation:
+            assert len(operation["requestBody"]["content"]["application/json"]["examples"]) >= 3, name
+
+
+def test_every_error_is_a_problem_with_an_example(app: FastAPI) -> None:
+    for name, operation in operations(app):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(answer["content"]) == ["application/problem+json"], (name, status)
+                assert answer["content"]["application/problem+json"]["examples"], (name, status)
+
+
+def test_the_document_is_3_1_and_knows_no_body_of_the_framework(app: FastAPI) -> None:
+    document = app.openapi()
+    assert document["openapi"].startswith("3.1")
+    assert "HTTPValidationError" not in str(document)
+
+
+def test_a_process_without_commands_documents_none(behind: Behind) -> None:
+    paths = create_app(replace(behind.deps(), store=None)).openapi()["paths"]
+    assert "/api/v1/portfolio/{portfolio_id}/update" not in paths
+    assert list(paths["/api/v1/portfolios"]) == ["get"]

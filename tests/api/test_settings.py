@@ -1,0 +1,105 @@
+"""Settings: every wrong one is one sentence that names it, its value and what is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import LogFormat, LogLevel, Misconfigured, Settings, is_loopback, read_settings
+
+UNGUARDED = (
+    "HOST is '0.0.0.0', which others can reach, and there are no API keys: say 127.0.0.1, or set ALLOW_ANONYMOUS=1 to "
+    "let anyone who reaches it do anything."
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*Settings.model_fields, "postgres_enable_db_functions"]:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_nothing_set_is_loopback_and_embedded() -> None:
+    settings = read_settings()
+    assert (settings.host, settings.port, settings.database_url, settings.redis_url) == ("127.0.0.1", 8080, None, None)
+    assert settings.data_dir == Path(".data")
+
+
+def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "DATABASE_URL": "postgresql://u:p@db/x", "REDIS_URL": "redis://cache:6379/0", "HOST": "::1", "PORT": "0",
+        "LOG_LEVEL": "debug", "LOG_FORMAT": "JSON", "COMMAND_QUEUE": "7", "ALLOW_ANONYMOUS": "1", "DATA_DIR": "/x",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert (settings.log_level, settings.log_format) == (LogLevel.DEBUG, LogFormat.JSON)
+    assert (settings.port, settings.command_queue, settings.allow_anonymous) == (0, 7, True)
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    monkeypatch.setenv("POSTGRES_ENABLE_DB_FUNCTIONS", "")
+    assert read_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "70000", "PORT is '70000': say less than or equal to 65535."),
+        ("PORT", "http", "PORT is 'http': say a valid integer, unable to parse string as an integer."),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL is 'LOUD': say 'DEBUG', 'INFO', 'WARNING' or 'ERROR'."),
+        ("COMMAND_QUEUE", "0", "COMMAND_QUEUE is '0': say greater than or equal to 1."),
+        ("ALLOW_ANONYMOUS", "perhaps", "ALLOW_ANONYMOUS is 'perhaps': say a valid boolean, unable to interpret input."),
+        (
+            "REDIS_URL",
+            "cache:6379",
+            "REDIS_URL is 'cache:6379': say redis://host:port/0, rediss://... or unix:///path.",
+        ),
+        (
+            "DATABASE_URL",
+            "mysql://u:secret@db/x",
+            "DATABASE_URL is 'mysql://u:***@db/x': say postgresql://user:password@host:port/name.",
+        ),
+        (
+            "HOST",
+            "0.0.0.0",  # noqa: S104
+            UNGUARDED,
+        ),
+        (
+            "POSTGRES_ENABLE_DB_FUNCTIONS",
+            "yes",
+            "POSTGRES_ENABLE_DB_FUNCTIONS is 'yes': unset it, with it the event log would lose events to followers.",
+        ),
+    ],
+)
+def test_a_wrong_one_is_one_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    assert str(refused.value) == sentence
+
+
+def test_all_wrong_ones_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "LOG_LEVEL", "POSTGRES_ENABLE_DB_FUNCTIONS"):
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    assert len(str(refused.value).splitlines()) == 3
+
+
+def test_anyone_may_come_in_where_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "0.0.0.0")  # noqa: S104
+    monkeypatch.setenv("ALLOW_ANONYMOUS", "1")
+    assert read_settings().allow_anonymous
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_loopback_is_what_only_this_machine_reaches(host: str) -> None:
+    assert is_loopback(host)
+    assert not any(is_loopback(other) for other in ("0.0.0.0", "::", "192.168.1.2", "example.org", ""))  # noqa: S104
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

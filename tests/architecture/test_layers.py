@@ -1,0 +1,65 @@
+"""What the import rules in pyproject.toml cannot say: no cycles, what the domain may import, who names adapters."""
+
+from __future__ import annotations
+
+import sys
+from graphlib import CycleError, TopologicalSorter
+
+import grimp
+import pytest
+
+from tests.architecture.tree import PACKAGES, ROOT, existing_packages
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph(*existing_packages(), include_external_packages=True, cache_dir=None)
+
+
+def test_every_layer_is_there() -> None:
+    assert existing_packages() == list(PACKAGES)
+
+
+def test_no_module_cycle_anywhere(graph: grimp.ImportGraph) -> None:
+    order = TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules})
+    try:
+        order.prepare()
+        cycle: list[str] = []
+    except CycleError as error:
+        cycle = error.args[1][::-1]
+    assert " -> ".join(cycle) == ""
+
+
+def test_the_domain_needs_only_the_standard_library_eventsourcing_and_msgspec(graph: grimp.ImportGraph) -> None:
+    allowed = sys.stdlib_module_names | {"domain", "eventsourcing", "msgspec"}
+    found = {
+        f"{importer} imports {imported}"
+        for importer in graph.modules
+        if importer.split(".")[0] == "domain"
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if imported.split(".")[0] not in allowed
+    }
+    assert found == set()
+
+
+def test_queries_never_reach_the_write_side_not_even_through_others(graph: grimp.ImportGraph) -> None:
+    if {"api.queries", "write_side"} <= graph.modules:
+        assert graph.find_shortest_chains("api.queries", "write_side", as_packages=True) == set()
+
+
+def test_only_bootstrap_names_adapters(graph: grimp.ImportGraph) -> None:
+    found = {
+        f"{importer} imports {adapter}"
+        for adapter in graph.modules
+        if ".adapters" in adapter
+        for importer in graph.find_modules_that_directly_import(adapter)
+        if importer != "api.bootstrap" and ".adapters" not in importer
+    }
+    assert found == set()
+
+
+def test_the_import_rules_have_no_list_of_exceptions() -> None:
+    rules = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "ignore_imports" not in rules
+    assert "as_packages = false" not in rules
+    assert "allow_indirect_imports" not in rules

@@ -1,0 +1,126 @@
+"""The application as its users start it: a process tree on a port, with servers and data of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Application:
+    """``./run serve`` on one data folder; can be killed and started again."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *arguments: str) -> None:
+        """Start it and wait until it says that it is ready."""
+        with (self.data_dir.parent / "application.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "api",
+                    "serve",
+                    "--port",
+                    str(self.port),
+                    "--data-dir",
+                    str(self.data_dir),
+                    *arguments,
+                ],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the application did not start:\n{self.log()[-4000:]}")
+            time.sleep(0.05)
+
+    def ready(self) -> bool:
+        """Return whether it answers that it is ready."""
+        try:
+            return httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def log(self) -> str:
+        """Return what it has printed."""
+        return (self.data_dir.parent / "application.log").read_text(errors="replace")
+
+    def kill(self) -> None:
+        """kill -9 of the process that was started."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(30)
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def child(self, word: str) -> int:
+        """Return the id of a process under it whose command line contains the word, once there is one."""
+        assert self.process is not None
+        deadline = time.monotonic() + 30
+        while not (found := [pid for pid in _below(self.process.pid) if word in _command(pid)]):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no process with {word!r} under the application:\n{self.log()[-4000:]}")
+            time.sleep(0.05)
+        return found[0]
+
+
+def _below(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *_below(int(child))]
+    return found
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+@contextmanager
+def application(folder: Path, *arguments: str, **environment: str) -> Iterator[Application]:
+    """Run the application; whatever the test did to it, it is gone afterwards."""
+    app = Application(folder / "data", environment=environment)
+    app.start(*arguments)
+    try:
+        yield app
+    finally:
+        app.stop()

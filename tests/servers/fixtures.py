@@ -1,0 +1,94 @@
+"""Real servers for tests: started once a run; every test has a fresh migrated database and an empty Valkey."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg_pool import AsyncConnectionPool
+from redis import Redis
+
+from api.embedded import EmbeddedServers
+from migrations import migrate
+from read_side.adapters.postgres import Connection
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the servers of the run are; ``database_url`` is of a database for administration only."""
+
+    database_url: str
+    redis_url: str
+
+    def database(self, name: str) -> str:
+        """Return the URL of another database on the same server."""
+        parts = urlsplit(self.database_url)
+        return f"{parts.scheme}://{parts.netloc}/{name}?{parts.query}"
+
+    def admin(self, statement: str) -> None:
+        """Run a statement that cannot be in a transaction."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """PostgreSQL with a migrated template database, and Valkey."""
+    with EmbeddedServers(tmp_path_factory.mktemp("servers")) as embedded:
+        addresses = embedded.addresses
+        assert addresses.database_url is not None
+        assert addresses.redis_url is not None
+        found = Servers(addresses.database_url, addresses.redis_url)
+        found.admin("create database migrated")
+        migrate(found.database("migrated"))
+        yield found
+
+
+@pytest.fixture
+def database_url(servers: Servers) -> Iterator[str]:
+    """A fresh database with an empty log, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    servers.admin(f"create database {name} template migrated")
+    with psycopg.connect(servers.database(name), autocommit=True) as connection:
+        connection.execute("update app.log set epoch = gen_random_uuid()")
+    yield servers.database(name)
+    servers.admin(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers) -> Iterator[str]:
+    """A fresh database in which nothing was ever made, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    servers.admin(f"create database {name}")
+    yield servers.database(name)
+    servers.admin(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """The Valkey of the run, empty."""
+    with Redis.from_url(servers.redis_url) as client:
+        client.flushall()
+    return servers.redis_url
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[AsyncConnectionPool[Connection]]:
+    """Connections to the test's database, as the processes of the application have them."""
+    kwargs = {"autocommit": True}
+    async with AsyncConnectionPool[Connection](database_url, min_size=1, max_size=8, kwargs=kwargs) as pool:
+        yield pool
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[EmbeddedServers]:
+    """A Valkey of the test's own, to be killed and set back."""
+    with EmbeddedServers(tmp_path / "valkey", postgres=False) as servers:
+        yield servers

@@ -1,0 +1,239 @@
+"""What the event store promises: once, never on a stale word, and only the loser of a conflict hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from itertools import pairwise
+
+import psycopg
+import pytest
+
+from domain.errors import AlreadyExists, KeyInFlight, KeyReused, NotFound, Overloaded, RuleViolated, StaleVersion
+from domain.portfolio import Portfolio
+from tests.write_side.stores import NOW, Store, by, event_store, moved, once
+from write_side.log import ANY_VERSION, Conflict
+
+
+async def test_a_command_answers_the_position_it_reached_and_positions_are_dense(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        assert (await one.open("A", "10")).position == 1
+        done = await one.move("A", "1", "-0.5", "2")
+        assert (done.position, done.version) == (4, 4)
+        assert done.aggregate is not None
+        assert done.aggregate.cash == await one.cash("A") == Decimal("12.5")
+        page = await one.log.page(0, 100)
+        assert [recorded.position for recorded in page] == [1, 2, 3, 4]
+        assert [recorded.version for recorded in page] == [1, 2, 3, 4]
+        assert all(earlier.recorded_at <= later.recorded_at for earlier, later in pairwise(page))
+
+
+async def test_every_event_carries_who_and_why(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        context = by("maria")
+        await one.open("A", context=context)
+        (recorded,) = await one.log.page(0, 10)
+        assert (recorded.actor, recorded.correlation_id) == ("maria", context.correlation_id)
+        assert recorded.command_id == context.command_id
+
+
+async def test_opening_twice_is_refused_by_the_log_itself(database_url: str) -> None:
+    async with event_store(database_url) as one, event_store(database_url) as other:
+        await one.open("A")
+        for store in (one, other):
+            with pytest.raises(AlreadyExists, match="portfolio A already exists"):
+                await store.open("A")
+        assert await one.log.head() == 1
+
+
+async def test_a_conflict_inside_a_group_hits_only_its_own_caller(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        await one.open("HOT", "100")
+        current = await one.store.load(Portfolio, "HOT")
+        assert current is not None
+
+        async def append_stale() -> None:
+            work = current.copy()
+            work.update([moved("1")], NOW, now=NOW)
+            await one.store.record(work, context=by())
+
+        others = [one.open(f"P{number}") for number in range(20)]
+        results = await asyncio.gather(*(append_stale() for _ in range(3)), *others, return_exceptions=True)
+        assert sum(isinstance(result, Conflict) for result in results[:3]) == 2
+        assert not [result for result in results[3:] if isinstance(result, BaseException)]
+        assert [r.position for r in await one.log.page(0, 100)] == list(range(1, 23))
+        assert await one.cash("HOT") == Decimal(101)
+
+
+async def test_a_command_is_stored_all_or_not_at_all(database_url: str) -> None:
+    async with event_store(database_url) as one, event_store(database_url) as other:
+        await one.open("A", "1")
+        current = await one.store.load(Portfolio, "A")
+        assert current is not None
+        work = current.copy()
+        work.update([moved("1"), moved("1"), moved("1")], NOW, now=NOW)
+        await other.move("A", "5")
+        with pytest.raises(Conflict):
+            await one.store.record(work, context=by())
+        assert await one.cash("A") == Decimal(6)
+
+
+async def test_a_stale_cache_refuses_nothing_wrongly(database_url: str) -> None:
+    """Two stores with caches of their own, as in two processes; the first one's cache is behind."""
+    async with event_store(database_url) as stale, event_store(database_url) as other:
+        await stale.open("A", "1")
+        await other.move("A", "4")
+
+        def withdraw_all(portfolio: Portfolio) -> None:
+            if portfolio.cash < 5:
+                raise RuleViolated(f"only {portfolio.cash} is there")
+            portfolio.update([moved("-5")], NOW, now=NOW)
+
+        def missing() -> NotFound:
+            return NotFound("A")
+
+        done = await stale.store.change(Portfolio, "A", withdraw_all, by(), missing=missing)
+        assert done.aggregate is not None
+        assert done.aggregate.cash == 0
+        with pytest.raises(RuleViolated):
+            await other.store.change(Portfolio, "A", withdraw_all, by(), missing=missing)
+
+        await other.move("A", "7")
+        done = await stale.move("A", "1", context=by(expected_version=4))
+        assert done.version == 5
+
+        await other.move("A", "1")
+        noop = await stale.store.change(
+            Portfolio,
+            "A",
+            lambda p: p.update([moved("-9")], NOW, now=NOW) if p.cash == 9 else None,
+            by(),
+            missing=missing,
+        )
+        assert noop.version == 7
+
+
+async def test_commands_at_once_on_one_portfolio_from_two_processes_all_count(database_url: str) -> None:
+    async with event_store(database_url) as one, event_store(database_url) as other:
+        await one.open("A")
+        stores = [one, other] * 40
+        await asyncio.gather(*(store.move("A", "1") for store in stores))
+        assert await one.cash("A") == Decimal(80)
+        assert await one.log.version("portfolio/A") == 81
+
+
+async def test_if_match(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        await one.open("A")
+        assert (await one.move("A", "1", context=by(expected_version=1))).version == 2
+        with pytest.raises(StaleVersion, match="portfolio/A is at version 2, the request expects version 1"):
+            await one.move("A", "1", context=by(expected_version=1))
+        assert (await one.move("A", "1", context=by(expected_version=ANY_VERSION))).version == 3
+        with pytest.raises(NotFound):
+            await one.move("B", "1", context=by(expected_version=ANY_VERSION))
+
+
+async def test_twenty_equal_keys_at_once_are_one_effect(database_url: str) -> None:
+    async with event_store(database_url) as one, event_store(database_url) as other:
+        await one.open("A")
+        stores = [one, other] * 10
+        results = await asyncio.gather(
+            *(store.move("A", "1", context=once("key-1")) for store in stores), return_exceptions=True
+        )
+        done = [result for result in results if not isinstance(result, BaseException)]
+        assert done
+        assert all(isinstance(result, KeyInFlight) for result in results if isinstance(result, BaseException))
+        assert {(result.position, result.version) for result in done} == {(2, 2)}
+        assert {result.answer.body for result in done if result.answer} == {b"1"}
+        assert await one.cash("A") == Decimal(1)
+        again = await other.move("A", "1", context=once("key-1"))
+        assert again.replayed
+        assert again.answer is not None
+        assert (again.position, again.version, again.answer.body) == (2, 2, b"1")
+
+
+async def test_a_key_is_looked_at_before_refusals_and_if_match(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        first = await one.open("A", context=once("open"))
+        again = await one.open("A", context=once("open"))
+        assert again.replayed
+        assert again.position == first.position
+        context = once("move")
+        await one.move("A", "1", context=by(expected_version=1, remember=context.remember))
+        again = await one.move("A", "1", context=by(expected_version=1, remember=context.remember))
+        assert again.replayed
+        with pytest.raises(KeyReused, match="'move' was used before"):
+            await one.move("A", "1", context=once("move", b"another request"))
+        with pytest.raises(KeyReused):
+            await one.open("B", context=once("move", b"another request"))
+        assert (await one.move("A", "1", context=once("move", caller="somebody else"))).version == 3
+
+
+async def test_refusals_are_not_remembered(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        with pytest.raises(NotFound):
+            await one.move("A", "1", context=once("early"))
+        await one.open("A")
+        assert not (await one.move("A", "1", context=once("early"))).replayed
+
+
+async def test_an_accepted_command_that_changes_nothing_is_remembered_too(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        await one.open("A", "5")
+        for replayed in (False, True):
+            done = await one.store.change(
+                Portfolio, "A", lambda portfolio: None, once("nothing"), missing=lambda: NotFound("A")
+            )
+            assert (done.position, done.version, done.replayed) == (1, 1, replayed)
+        assert await one.log.head() == 1
+
+
+async def test_the_log_refuses_to_be_changed(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        await one.open("A")
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        for statement in (
+            "update es.stored_events set state = ''",
+            "delete from es.stored_events",
+            "truncate es.stored_events",
+        ):
+            with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+                await connection.execute(statement)
+
+
+async def test_a_full_queue_refuses_and_a_closing_one_commits_what_waits(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        one.appender.capacity = 3
+        results = await asyncio.gather(*(one.open(f"P{n}") for n in range(10)), return_exceptions=True)
+        refused = [result for result in results if isinstance(result, BaseException)]
+        assert refused
+        assert all(isinstance(result, Overloaded) for result in refused)
+        assert await one.log.head() == 10 - len(refused)
+        one.appender.capacity = 100
+        waiting = [asyncio.create_task(one.open(f"Q{n}")) for n in range(50)]
+        await asyncio.sleep(0)
+        await one.appender.close()
+        assert len({done.position for done in await asyncio.gather(*waiting)}) == 50
+
+
+async def snapshot_version(one: Store, database_url: str) -> int:
+    await one.store.close()
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        row = await (await connection.execute("select max(originator_version) from es.snapshots")).fetchone()
+        assert row is not None
+        return int(row[0] or 0)
+
+
+async def test_snapshots_are_taken_and_change_nothing(database_url: str) -> None:
+    async with event_store(database_url, snapshot_every=10) as one:
+        await one.open("A")
+        for _ in range(8):
+            await one.move("A", "1", "1", "-0.25")
+        assert await snapshot_version(one, database_url) == 22
+        snapshot = await one.log.snapshot(Portfolio, "portfolio/A")
+        assert snapshot is not None
+        assert snapshot.version == 22
+        from_snapshot = await one.store.load(Portfolio, "A")
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+            await connection.execute("delete from es.snapshots")
+        assert await one.store.load(Portfolio, "A") == from_snapshot

@@ -1,0 +1,131 @@
+"""The event log in PostgreSQL: appends through the group-commit appender, reads through a pool."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from domain.base import Aggregate, Event, Recorded
+from domain.codec import decode, decode_snapshot, encode_snapshot
+from domain.errors import Broken, StoreUnavailable
+from write_side.adapters import postgres_sql as sql
+from write_side.adapters.appender import Appender
+from write_side.log import Answer, Appended, Context, Remembered
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+async def connect(database_url: str) -> Connection:
+    """Return the appender's own connection: direct, autocommit, durable commits, dead peers noticed within seconds."""
+    connection = await psycopg.AsyncConnection.connect(
+        database_url,
+        autocommit=True,
+        connect_timeout=5,
+        keepalives_idle=5,
+        keepalives_interval=2,
+        keepalives_count=3,
+        tcp_user_timeout=10_000,
+        application_name="foliolog-appender",
+    )
+    await connection.execute("set synchronous_commit = on")
+    await connection.execute("set lock_timeout = '10s'")
+    await connection.execute("set idle_in_transaction_session_timeout = '10s'")
+    return connection
+
+
+class PostgresLog:
+    """The log of events behind the ports ``write_side.log.EventLog`` and ``read_side.history.History``.
+
+    ``appender`` is None in processes that only read.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], appender: Appender | None = None) -> None:
+        self._pool = pool
+        self._appender = appender
+
+    async def append(
+        self, events: Sequence[Event], context: Context, *, answer: Answer | None = None, version: int = 0
+    ) -> Appended:
+        if self._appender is None:
+            raise StoreUnavailable("this process reads the event log and does not append to it")
+        return await self._appender.submit(events, context, answer=answer, version=version)
+
+    async def read(self, stream: str, after: int = 0) -> list[Event]:
+        rows = await self._all(sql.STREAM, (stream, after))
+        return [decode(topic, state, stream, version) for version, topic, state in rows]
+
+    async def version(self, stream: str) -> int:
+        return cast(int, (await self._all(sql.VERSION, (stream,)))[0][0] or 0)
+
+    async def head(self) -> int:
+        return cast(int, (await self._all(sql.HEAD, ()))[0][0] or 0)
+
+    async def epoch(self) -> UUID:
+        return cast(UUID, (await self._all(sql.EPOCH, ()))[0][0])
+
+    async def page(self, after: int, limit: int) -> list[Recorded]:
+        page: list[Recorded] = []
+        for position, stream, version, topic, state, recorded_at, *who in await self._all(sql.PAGE, (after, limit)):
+            try:
+                event = decode(topic, state, stream, version)
+            except Broken as error:
+                if page:
+                    break
+                raise Broken(str(error), position=position) from error
+            command_id, correlation_id, causation_id, actor = who
+            page.append(
+                Recorded(
+                    position=position,
+                    stream=stream,
+                    version=version,
+                    event=event,
+                    recorded_at=recorded_at,
+                    command_id=command_id,
+                    correlation_id=correlation_id,
+                    causation_id=causation_id,
+                    actor=actor,
+                )
+            )
+        return page
+
+    async def remembered(self, caller: str, key: str) -> Remembered | None:
+        rows = await self._all(sql.REMEMBERED, (caller, key))
+        if not rows:
+            return None
+        fingerprint, status, body, version, position, command_id = rows[0]
+        return Remembered(
+            fingerprint=bytes(fingerprint),
+            answer=Answer(status, bytes(body)),
+            version=version,
+            position=position,
+            command_id=command_id,
+        )
+
+    async def snapshot(self, cls: type[Aggregate], stream: str) -> Aggregate | None:
+        rows = await self._all(sql.SNAPSHOT, (stream,))
+        if not rows or rows[0][1] != cls.TOPIC:
+            return None
+        return decode_snapshot(cls, bytes(rows[0][2]), stream, rows[0][0])
+
+    async def save_snapshot(self, aggregate: Aggregate) -> None:
+        arguments = (aggregate.id, aggregate.version, type(aggregate).TOPIC, encode_snapshot(aggregate))
+        async with self._connection() as connection:
+            await connection.execute(sql.SAVE_SNAPSHOT, arguments)
+
+    async def _all(self, query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        async with self._connection() as connection:
+            cursor = await connection.execute(query, arguments, prepare=True, binary=True)
+            return cast(list[tuple[Any, ...]], await cursor.fetchall())
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:
+            raise StoreUnavailable(f"the event log cannot be read: {error}") from error

@@ -1,0 +1,214 @@
+"""Aggregates from the log and back: load, decide, record; exactly once, and never refused on a stale word.
+
+Aggregates are cached between commands, but the cache never says no: before a refusal, a no-op or a stale
+``If-Match`` the cached version is compared with the log, and a stale one is loaded and decided once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, cast
+
+import msgspec
+import structlog
+
+from domain.base import A, Aggregate, fold
+from domain.errors import FoliologError, KeyInFlight, KeyReused, Overloaded, Refused, StaleVersion
+from write_side.log import ANY_VERSION, Answer, Conflict, Context, EventLog, KeyTaken, Remember
+from write_side.turns import Turns
+
+_ATTEMPTS = 50
+
+log = structlog.get_logger(__name__)
+
+
+class Done(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
+    """An accepted command: the aggregate afterwards, its version, and the log position the command reached.
+
+    ``answer`` is what was stored under the idempotency key, if there is one. With ``replayed`` the command had
+    happened before: then ``aggregate`` is None and the rest is as the first time.
+    """
+
+    aggregate: A | None
+    version: int
+    position: int
+    answer: Answer | None = None
+    replayed: bool = False
+
+
+class EventStore:
+    """The write side's way to its aggregates, over one ``EventLog``.
+
+    ``cache_size`` is how many aggregates stay in memory, ``snapshot_every`` after how many events of a stream a
+    snapshot is taken, in the background.
+    """
+
+    def __init__(self, event_log: EventLog, *, cache_size: int = 10_000, snapshot_every: int = 500) -> None:
+        self._log = event_log
+        self._cache: OrderedDict[str, Aggregate] = OrderedDict()
+        self._cache_size = cache_size
+        self._snapshot_every = snapshot_every
+        self._snapshots: set[asyncio.Task[None]] = set()
+        self._turns = Turns()
+        self._in_flight: set[tuple[str, str]] = set()
+
+    async def close(self) -> None:
+        """Wait for snapshots that are being taken."""
+        await asyncio.gather(*self._snapshots)
+
+    def forget(self) -> None:
+        """Empty the cache: what is remembered of the log may not be so any more."""
+        self._cache.clear()
+
+    async def load(self, cls: type[A], key: str) -> A | None:
+        """Return the aggregate as the log has it now, or None where there is none; raises ``Broken``."""
+        stream = cls.stream(key)
+        snapshot = cast("A | None", await self._log.snapshot(cls, stream))
+        return fold(await self._log.read(stream, snapshot.version if snapshot else 0), snapshot)
+
+    async def record(self, *aggregates: Aggregate, context: Context) -> Done[Aggregate]:
+        """Store the pending events of these aggregates, all or none; the answer is about the first.
+
+        Raises ``Conflict``, ``KeyTaken`` and what ``EventLog.append`` raises.
+        """
+        first = aggregates[0]
+        events = [event for aggregate in aggregates for event in aggregate.collect_events()]
+        answer = context.remember.answer(first) if context.remember is not None else None
+        if not events and answer is None:
+            return Done(aggregate=first, version=first.version, position=await self._log.head())
+        appended = await self._log.append(events, context, answer=answer, version=first.version)
+        for aggregate in aggregates:
+            self._keep(aggregate)
+        return Done(aggregate=first, version=first.version, position=appended.position, answer=answer)
+
+    async def add(self, aggregate: A, context: Context, *, taken: Callable[[], Refused]) -> Done[A]:
+        """Store a new aggregate; raises what ``taken`` returns when its stream exists.
+
+        Raises ``StaleVersion`` under an ``If-Match``, which no new resource can meet, ``KeyReused``, ``KeyInFlight``
+        and what ``EventLog.append`` raises.
+        """
+        with self._claimed(context.remember):
+            try:
+                if context.expected_version is not None:
+                    raise StaleVersion(aggregate.id, context.expected_version or None, 0)
+                return cast("Done[A]", await self.record(aggregate, context=context))
+            except (Conflict, KeyTaken, Refused) as error:
+                if replay := await self._replay(context):
+                    return cast("Done[A]", replay)
+                if isinstance(error, Conflict):
+                    raise taken() from None
+                raise
+
+    async def change(
+        self, cls: type[A], key: str, decide: Callable[[A], None], context: Context, *, missing: Callable[[], Refused]
+    ) -> Done[A]:
+        """Load the aggregate, let ``decide`` trigger its events, store them; decide again when it has moved on.
+
+        Raises what ``decide`` raises, what ``missing`` returns when there is no such aggregate, ``StaleVersion``,
+        ``KeyReused``, ``KeyInFlight`` and what ``EventLog.append`` raises.
+        """
+        if context.remember is not None:
+            with self._claimed(context.remember):
+                return await self._change(cls, key, decide, context, missing)
+        return await self._change(cls, key, decide, context, missing)
+
+    async def _change(
+        self, cls: type[A], key: str, decide: Callable[[A], None], context: Context, missing: Callable[[], Refused]
+    ) -> Done[A]:
+        stream = cls.stream(key)
+        await self._turns.take(stream)
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    done = await self._attempt(cls, key, decide, context, missing)
+                except Conflict:
+                    self._cache.pop(stream, None)
+                except KeyTaken:
+                    return cast("Done[A]", await self._replay(context))
+                else:
+                    if done is not None:
+                        return done
+            raise Overloaded(f"{stream} was changed by others {_ATTEMPTS} times while this command was decided")
+        finally:
+            self._turns.leave(stream)
+
+    async def _attempt(
+        self, cls: type[A], key: str, decide: Callable[[A], None], context: Context, missing: Callable[[], Refused]
+    ) -> Done[A] | None:
+        """Decide once; None when the cached aggregate was stale and it must be decided on a fresh one."""
+        stream = cls.stream(key)
+        cached = cast("A | None", self._cache.get(stream))
+        current = cached or await self.load(cls, key)
+        try:
+            if current is None:
+                raise missing()
+            if context.expected_version not in (None, ANY_VERSION, current.version):
+                raise StaleVersion(stream, context.expected_version, current.version)
+            work = current.copy()
+            decide(work)
+        except Refused:
+            if replay := await self._replay(context):
+                return cast("Done[A]", replay)
+            if await self._is_stale(cached):
+                return None
+            raise
+        if not work.pending_events:
+            if replay := await self._replay(context):
+                return cast("Done[A]", replay)
+            if await self._is_stale(cached):
+                return None
+        return cast("Done[A]", await self.record(work, context=context))
+
+    async def _is_stale(self, cached: Aggregate | None) -> bool:
+        """Compare a cached aggregate with the log; a stale one leaves the cache."""
+        if cached is None or await self._log.version(cached.id) == cached.version:
+            return False
+        self._cache.pop(cached.id, None)
+        return True
+
+    async def _replay(self, context: Context) -> Done[Aggregate] | None:
+        """Return the first answer of the idempotency key; raises ``KeyReused`` when it was another request."""
+        remember = context.remember
+        if remember is None or (stored := await self._log.remembered(remember.caller, remember.key)) is None:
+            return None
+        if stored.fingerprint != remember.fingerprint:
+            raise KeyReused(f"Idempotency-Key {remember.key!r} was used before with another method, path or body")
+        return Done(
+            aggregate=None, version=stored.version, position=stored.position, answer=stored.answer, replayed=True
+        )
+
+    def _keep(self, aggregate: Aggregate) -> None:
+        """Keep it for the next command, and take a snapshot of it when it is time."""
+        before = self._cache.pop(aggregate.id, None)
+        self._cache[aggregate.id] = aggregate
+        if len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        every = self._snapshot_every
+        if before is not None and aggregate.version // every > before.version // every:
+            task = asyncio.create_task(self._take_snapshot(aggregate.copy()))
+            self._snapshots.add(task)
+            task.add_done_callback(self._snapshots.discard)
+
+    async def _take_snapshot(self, aggregate: Aggregate) -> None:
+        try:
+            await self._log.save_snapshot(aggregate)
+        except FoliologError as error:
+            log.warning("snapshot not taken", stream=aggregate.id, version=aggregate.version, error=str(error))
+
+    @contextmanager
+    def _claimed(self, remember: Remember | None) -> Iterator[None]:
+        """Hold the idempotency key while its first request is answered; a second one at once is refused."""
+        if remember is None:
+            yield
+            return
+        name = (remember.caller, remember.key)
+        if name in self._in_flight:
+            raise KeyInFlight(f"the first request with Idempotency-Key {remember.key!r} is still being answered")
+        self._in_flight.add(name)
+        try:
+            yield
+        finally:
+            self._in_flight.discard(name)

@@ -1,0 +1,111 @@
+"""The port to the event log: what an append takes and returns, and what a log promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import msgspec
+
+from domain.base import Aggregate, Event
+from domain.errors import FoliologError
+
+ANY_VERSION = 0
+"""``Context.expected_version`` of ``If-Match: *``: the aggregate exists, in whatever version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller of a command is told: an HTTP status and the bytes of the body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remember:
+    """Makes a command happen once for this key: its answer is stored with the events and given again.
+
+    ``caller`` and ``key`` name it, ``fingerprint`` is a digest of the whole request, ``answer`` renders the answer
+    from the aggregate as the command leaves it, before it is stored.
+    """
+
+    caller: str
+    key: str
+    fingerprint: bytes
+    answer: Callable[[Any], Answer]
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks for a command, because of what, and on which condition."""
+
+    actor: str
+    correlation_id: str
+    command_id: UUID = msgspec.field(default_factory=uuid4)
+    causation_id: UUID | None = None
+    expected_version: int | None = None
+    """The version the caller decided on (``If-Match``); ``ANY_VERSION``: it must exist; None: no condition."""
+    remember: Remember | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """The stored first answer to an idempotency key."""
+
+    fingerprint: bytes
+    answer: Answer
+    version: int
+    position: int
+    command_id: UUID
+
+
+class Conflict(FoliologError):
+    """A stream already has an event at a version that was to be appended; nothing of the command was stored."""
+
+    code = "conflict"
+
+
+class KeyTaken(FoliologError):
+    """The idempotency key is already stored; nothing of this command was stored."""
+
+    code = "key-taken"
+
+
+class Appended(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a command's events stand: the position of its last one (without events: the head) and of its first."""
+
+    position: int
+    first: int
+
+
+class EventLog(Protocol):
+    """The one log of events: what is appended is durable, in one order without holes, and never changed."""
+
+    async def append(
+        self, events: Sequence[Event], context: Context, *, answer: Answer | None = None, version: int = 0
+    ) -> Appended:
+        """Store all these events or none, in one transaction with the answer under ``context.remember``.
+
+        ``version`` is the aggregate's version that goes with the answer. Raises ``Conflict``, ``KeyTaken``,
+        ``Overloaded``, ``StoreUnavailable`` (not stored), ``OutcomeUnknown``.
+        """
+
+    async def read(self, stream: str, after: int = 0) -> list[Event]:
+        """Return the stream's events above version ``after``, in order; raises ``Broken``, ``StoreUnavailable``."""
+
+    async def version(self, stream: str) -> int:
+        """Return the version of the last event of the stream; 0 when there is none."""
+
+    async def head(self) -> int:
+        """Return the position of the last event of the log; 0 for an empty log."""
+
+    async def remembered(self, caller: str, key: str) -> Remembered | None:
+        """Return what is stored under this idempotency key of this caller."""
+
+    async def snapshot(self, cls: type[Aggregate], stream: str) -> Aggregate | None:
+        """Return the newest snapshot of the aggregate that the class can read, or None."""
+
+    async def save_snapshot(self, aggregate: Aggregate) -> None:
+        """Store the aggregate as it is; an older or equal snapshot never replaces a newer one."""
