@@ -19,7 +19,7 @@ from api.app import Deps
 from api.queries.system import Part, State
 from api.settings import Settings
 from domain.errors import FoliologError, NotFound, StoreUnavailable
-from migrations import newest_revision
+from migrations import NEWEST
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.projector import Projector
 from projections.runner import Runner
@@ -105,10 +105,11 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
         await stack.enter_async_context(_measured(parts.views, parts.signals, registry))
         yield Deps(
             clock=lambda: datetime.now(UTC),
-            health=_health(parts),
+            health=_health(parts, views=queries),
             store=store,
             portfolios=Portfolios(parts.views, parts.signals, parts.hot) if queries else None,
             registry=registry,
+            log_all=settings.log_requests,
         )
 
 
@@ -160,7 +161,7 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
-def _health(parts: Reading) -> health.Checks:
+def _health(parts: Reading, *, views: bool) -> health.Checks:
     async def event_log() -> list[Part]:
         head = await parts.log.head()
         return [Part("event log", State.UP, {"position": head})]
@@ -171,13 +172,14 @@ def _health(parts: Reading) -> health.Checks:
                 row = await (await connection.execute("select version_num from app.alembic_version")).fetchone()
         except (psycopg.Error, TimeoutError) as error:
             raise StoreUnavailable(str(error)) from error
-        found, newest = row[0] if row else None, newest_revision()
-        state = State.UP if found == newest else State.DOWN
-        return [Part("migrations", state, {"revision": found, "newest": newest})]
+        found = row[0] if row else None
+        state = State.UP if found == NEWEST else State.DOWN
+        return [Part("migrations", state, {"revision": found, "newest": NEWEST})]
 
     checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations}
-    checks["views"] = health.views(parts.views, [projector.view.name for projector in PROJECTORS])
-    if parts.hot is not None:
+    if views:
+        checks["views"] = health.views(parts.views, [projector.view.name for projector in PROJECTORS])
+    if views and parts.hot is not None:
         hot = parts.hot
         checks["hot copy"] = health.optional("hot copy", lambda: hot.reachable)
     return health.Checks(checks)

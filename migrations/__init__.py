@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+
+NEWEST = "0001"
+"""The revision that this program's migrations lead to; here so that whoever compares it need not load alembic."""
 
 _LOCK = "select pg_advisory_xact_lock(1718382439, 0)"
 """Two-integer key space, a class of its own: neither the log's lock nor a leader's."""
@@ -20,22 +18,17 @@ def migrate(database_url: str) -> None:
 
     ``database_url`` is anything libpq takes. Raises ``sqlalchemy.exc.OperationalError`` when there is no server.
     """
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), poolclass=NullPool)
-    config = _config()
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         connection.execute(text(_LOCK))
         connection.execute(text("create schema if not exists app"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-def newest_revision() -> str | None:
-    """Return the revision that this program's migrations lead to."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config

@@ -15,6 +15,7 @@ from projections.stretch import Stretch, next_stretch
 from read_side.building import Build, Builder, Difference
 from read_side.history import History
 from read_side.store import R
+from read_side.tasks import end
 
 _PAGE = 5_000
 _NEAR = 2_000
@@ -110,9 +111,7 @@ class _Folding(Generic[R]):
                 fetched = self._fetch(target)
                 await self._take(stretch)
         finally:
-            if fetched is not None:
-                fetched.cancel()
-                await asyncio.gather(fetched, return_exceptions=True)
+            await end(fetched)
 
     async def flush(self) -> None:
         """Write the rows that have changed."""

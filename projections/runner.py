@@ -17,6 +17,7 @@ from projections.stretch import Stretch, next_stretch
 from read_side.history import History
 from read_side.signals import Signals
 from read_side.store import Checkpoint, Fenced, HotCopy, Page, ProjectionStore, R
+from read_side.tasks import end
 
 _NOWHERE = Checkpoint(-1, -1)
 
@@ -53,7 +54,7 @@ class Runner(Generic[R]):
     _ahead: asyncio.Task[Stretch] | None = field(default=None, init=False)
 
     async def run(self) -> None:
-        """Lead and follow until cancelled; whatever happens it stands again, after a growing pause."""
+        """Lead and follow until ended by ``read_side.tasks.end``; whatever happens, stand again after a pause."""
         failures = 0
         while True:
             started = asyncio.get_running_loop().time()
@@ -151,6 +152,4 @@ class Runner(Generic[R]):
 
     async def _forget_ahead(self) -> None:
         task, self._ahead = self._ahead, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await end(task)

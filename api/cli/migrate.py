@@ -10,12 +10,12 @@ from api.settings import read_settings
 @sentences
 def migrate() -> None:
     """Bring the schemas of the database in DATABASE_URL to this program's revision."""
+    from migrations import NEWEST
     from migrations import migrate as upgrade
-    from migrations import newest_revision
 
     settings = read_settings()
     logs.configure("WARNING", settings.log_format.value)
     if settings.database_url is None:
         raise Failed("DATABASE_URL is not set: embedded servers are migrated by `serve` itself")
     upgrade(settings.database_url)
-    print(f"the database is at revision {newest_revision()}")
+    print(f"the database is at revision {NEWEST}")

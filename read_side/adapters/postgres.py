@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import Broken, Fault, Invalid, StoreUnavailable
 from read_side.adapters import postgres_tables as tables
@@ -29,7 +29,10 @@ PREPARE_CLASS = 1718382440
 _CHECKPOINT = "select position, generation from app.checkpoints where view = %s"
 _ENSURE = "insert into app.checkpoints (view) values (%s) on conflict do nothing"
 _ANEW = "update app.checkpoints set position = 0, generation = generation + 1 where view = %s and position > 0"
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed)
+_NO_CONNECTION = (PoolClosed, PoolTimeout, TooManyRequests)
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, *_NO_CONNECTION)
+_STALE = 8
+"""So many dead connections are passed over before a read fails: more than die unnoticed in a pool that is in use."""
 _LAGS = """
 select c.view, c.position, c.generation, head.position, c.state = 'stopped', c.error, c.stopped_at,
        coalesce(extract(epoch from clock_timestamp() - waiting.recorded_at), 0)::float8
@@ -76,7 +79,7 @@ class PostgresViewStore:
             return Checkpoint(*await _one(connection, _CHECKPOINT, (view.name,)))
 
     async def get_many(self, view: View[R], keys: Iterable[str]) -> Rows[R]:
-        rows = await self._all(tables.get_many(view), {"view": view.name, "keys": list(keys)})
+        rows = await self._ask(tables.get_many(view), {"view": view.name, "keys": list(keys)})
         if not rows:
             raise Broken(f"view {view.name} has no checkpoint: it was never prepared")
         try:
@@ -105,7 +108,7 @@ class PostgresViewStore:
         last = None if search.cursor is None else _last(view, search, search.cursor)
         if search.text is not None and not _storable(search.text):
             raise Invalid(Fault("search", "holds a character that no text can have"))
-        rows = await self._all(*tables.search(view, search, last))
+        rows = await self._ask(*tables.search(view, search, last))
         if not rows:
             raise Broken(f"view {view.name} has no checkpoint: it was never prepared")
         found = [view.decode(body) for _, _, body in rows if body is not None]
@@ -120,7 +123,7 @@ class PostgresViewStore:
         await self._state(view, "stopped", error)
 
     async def parked(self, view: View[Any]) -> frozenset[int]:
-        rows = await self._all("select position from app.parked where view = %s", (view.name,))
+        rows = await self._ask("select position from app.parked where view = %s", (view.name,))
         return frozenset(position for (position,) in rows)
 
     async def park(self, view: View[Any], position: int, *, reason: str, actor: str) -> None:
@@ -142,7 +145,7 @@ class PostgresViewStore:
                 error=error,
                 stopped_at=stopped_at,
             )
-            for view, position, generation, head, stopped, error, stopped_at, seconds in await self._all(_LAGS, ())
+            for view, position, generation, head, stopped, error, stopped_at, seconds in await self._ask(_LAGS, ())
         ]
 
     async def _state(self, view: View[Any], state: str, error: str | None) -> None:
@@ -153,6 +156,16 @@ class PostgresViewStore:
         """
         async with self._connected() as connection:
             await connection.execute(change, {"view": view.name, "state": state, "error": error})
+
+    async def _ask(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
+        """Read; a connection that has died while it waited in the pool is given back for another one."""
+        for _ in range(_STALE):
+            try:
+                return await self._all(query, arguments)
+            except StoreUnavailable as error:
+                if isinstance(error.__cause__, _NO_CONNECTION):
+                    raise
+        return await self._all(query, arguments)
 
     async def _all(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
         async with self._connected() as connection:

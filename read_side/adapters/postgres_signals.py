@@ -11,6 +11,7 @@ import structlog
 
 from read_side.signals import Signals
 from read_side.store import Checkpoint
+from read_side.tasks import end
 
 POLL = 0.25
 _STATE = """
@@ -45,9 +46,7 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
 
     async def _run(self) -> None:
         pause = 0.02

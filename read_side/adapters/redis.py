@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 
 from read_side.signals import Signals
 from read_side.store import HotRows, Page, R, Rows, View
+from read_side.tasks import end
 
 _NONCE = 16  # hexadecimal digits before the bytes of every row
 _PARSE = r"""
@@ -118,9 +119,7 @@ class RedisHotCopy:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._trial is not None:
-            self._trial.cancel()
-            await asyncio.gather(self._trial, return_exceptions=True)
+        await end(self._trial)
         await self._client.aclose()
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrations import migrate
+from migrations import NEWEST, migrate
 from tests.projections.logs import append, opened
 
 
@@ -27,6 +27,10 @@ def test_a_start_on_a_current_database_changes_nothing(database_url: str) -> Non
     before = rows(database_url, "select epoch from app.log")
     migrate(database_url)
     assert rows(database_url, "select epoch from app.log") == before
+
+
+def test_the_newest_revision_is_the_one_that_readiness_asks_for(database_url: str) -> None:
+    assert rows(database_url, "select version_num from app.alembic_version") == [(NEWEST,)]
 
 
 async def test_rows_of_the_stock_library_are_placed_behind_ours(database_url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from projections.portfolio import PORTFOLIO_PROJECTOR
@@ -13,6 +13,7 @@ from projections.projector import Projector
 from projections.runner import Runner
 from read_side.adapters.postgres_leader import PostgresLeadership
 from read_side.store import HotCopy
+from read_side.tasks import end
 from tests.projections.logs import Process, process
 
 
@@ -44,9 +45,7 @@ async def running(one: Process, **options: Any) -> AsyncIterator[Runner[Any]]:
     try:
         yield runner
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 async def _main(database_url: str) -> None:

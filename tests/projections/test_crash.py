@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import psycopg
@@ -49,8 +49,9 @@ async def test_a_killed_database_makes_no_answer_wrong(own_servers: EmbeddedServ
     database_url, redis_url = own_servers.addresses.database_url, own_servers.addresses.redis_url
     assert database_url is not None
     assert redis_url is not None
-    async with process(database_url) as one:
+    async with process(database_url) as one, AsyncExitStack() as closing:
         hot = RedisHotCopy(connect(redis_url, timeout=1.0), one.signals, breaker=Breaker(0.01, 0.05))
+        closing.push_async_callback(hot.close)
         queries = Portfolios(one.store, one.signals, hot)
         acknowledged = [(await append(database_url, opened("A", "1")), 1)]
         async with running(one, hot=hot):
@@ -71,4 +72,3 @@ async def test_a_killed_database_makes_no_answer_wrong(own_servers: EmbeddedServ
                 assert [row.version for row in found.rows] == [version]
         compared = await verify(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url))
         assert compared.differences == []
-        await hot.close()

@@ -62,6 +62,7 @@ class Application:
         deadline = time.monotonic() + 60
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
                 raise AssertionError(f"the application did not start:\n{self.log()[-4000:]}")
             time.sleep(0.05)
 

@@ -188,19 +188,6 @@ async def test_an_accepted_command_that_changes_nothing_is_remembered_too(databa
         assert await one.log.head() == 1
 
 
-async def test_the_log_refuses_to_be_changed(database_url: str) -> None:
-    async with event_store(database_url) as one:
-        await one.open("A")
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-        for statement in (
-            "update es.stored_events set state = ''",
-            "delete from es.stored_events",
-            "truncate es.stored_events",
-        ):
-            with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
-                await connection.execute(statement)
-
-
 async def test_a_full_queue_refuses_and_a_closing_one_commits_what_waits(database_url: str) -> None:
     async with event_store(database_url) as one:
         one.appender.capacity = 3

@@ -1,0 +1,21 @@
+"""The breaker in front of Redis: one failure opens it, pauses grow, one trial a pause."""
+
+from __future__ import annotations
+
+from read_side.adapters.redis import Breaker
+
+
+def test_pauses_grow_and_a_success_closes() -> None:
+    now = [0.0]
+    breaker = Breaker(1, 4, clock=lambda: now[0])
+    for pause in (1, 2, 4, 4):
+        breaker.failed()
+        now[0] += pause - 0.01
+        assert not breaker.due()
+        now[0] += 0.01
+        assert breaker.due()
+        assert not breaker.due()
+    breaker.went_well()
+    breaker.failed()
+    now[0] += 1
+    assert breaker.due()
