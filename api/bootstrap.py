@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from api import health
 from api.app import Deps
 from api.queries.system import Part, State
 from api.settings import Settings
-from domain.errors import FoliologError, NotFound, StoreUnavailable
+from domain.errors import Broken, FoliologError, NotFound, StoreUnavailable
 from migrations import NEWEST
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.projector import Projector
@@ -32,6 +32,7 @@ from read_side.adapters.redis import connect as connect_redis
 from read_side.lag import Lags
 from read_side.portfolio import Portfolios
 from read_side.signals import Signals
+from read_side.tasks import end
 from write_side.adapters.appender import Appender, Flush
 from write_side.adapters.postgres_log import PostgresLog, connect
 from write_side.event_store import EventStore
@@ -102,6 +103,8 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             stack.push_async_callback(appender.close)
             depth = Gauge("foliolog_append_queue_depth", "Commands that wait for the event log", registry=registry)
             depth.set_function(lambda: appender.depth)
+        if queries:
+            await _prepared(parts.views)
         await stack.enter_async_context(_measured(parts.views, parts.signals, registry))
         yield Deps(
             clock=lambda: datetime.now(UTC),
@@ -153,6 +156,15 @@ async def projections(settings: Settings) -> AsyncIterator[Sequence[Runner[Any]]
             )
             for projector in PROJECTORS
         ]
+
+
+async def _prepared(views: PostgresViewStore) -> None:
+    """Make the views that no projector has made yet; one that has to be rebuilt first is told by ``/readyz``."""
+    for each in PROJECTORS:
+        try:
+            await views.prepare(each.view)
+        except Broken as error:
+            log.warning("view cannot be read", view=each.view.name, error=str(error))
 
 
 def _database_url(settings: Settings) -> str:
@@ -231,6 +243,4 @@ async def _measured(lags: Lags, signals: Signals, registry: CollectorRegistry) -
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)

@@ -25,7 +25,7 @@ def configure(
     rendering: list[Any] = (
         [structlog.processors.format_exc_info, _as_json]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     )
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -46,6 +46,7 @@ async def serve(app: FastAPI, listening: socket.socket, *, shutdown_timeout: int
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         backlog=2048,
         timeout_graceful_shutdown=shutdown_timeout,
     )

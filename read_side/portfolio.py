@@ -49,6 +49,10 @@ PORTFOLIOS = View(
 )
 
 
+_KEPT = 10_000
+"""So many rendered states stay in memory; equal facts have equal bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """JSON bytes as they are sent, and the aggregate's version for the ``ETag``."""
@@ -68,6 +72,7 @@ class Portfolios:
         self._store = store
         self._signals = signals
         self._lookup = Lookup(PORTFOLIOS, store, signals, hot)
+        self._rendered: dict[str, tuple[PortfolioRow, Rendered]] = {}
 
     async def by_id(self, portfolio_id: str, *, at_least: int = 0, wait: float = 2.0) -> PortfolioRow:
         """Return the facts of the portfolio; raises ``NotFound``."""
@@ -80,7 +85,14 @@ class Portfolios:
     async def state(self, portfolio_id: str, *, at_least: int = 0, wait: float = 2.0) -> Rendered:
         """Return the portfolio as seed 004's ``PortfolioState``; raises ``NotFound``."""
         row = await self.by_id(portfolio_id, at_least=at_least, wait=wait)
-        return Rendered(state_json(value(row)), row.version)
+        known = self._rendered.get(portfolio_id)
+        if known is not None and known[0] == row:
+            return known[1]
+        rendered = Rendered(state_json(value(row)), row.version)
+        if len(self._rendered) >= _KEPT:
+            self._rendered.clear()
+        self._rendered[portfolio_id] = row, rendered
+        return rendered
 
     async def search(
         self,

@@ -71,15 +71,14 @@ async def _answer(settings: Settings, listening: socket.socket, *, commands: boo
 
 async def _project(settings: Settings) -> None:
     from api import bootstrap, serving
+    from read_side.tasks import end
 
     stopping = serving.stop_on_signals()
     async with bootstrap.projections(settings) as runners:
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
         serving.spare_the_collector()
         await stopping.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(end(task) for task in tasks))
 
 
 def _serve_all(settings: Settings) -> None:

@@ -85,7 +85,7 @@ create table app.commands (
     recorded_at timestamptz not null,
     primary key (caller, key)
 );
-create index commands_recorded_at_idx on app.commands (recorded_at);
+create index commands_recorded_at_idx on app.commands using brin (recorded_at) with (autosummarize = on);
 
 create table app.log (
     epoch uuid not null default gen_random_uuid(),

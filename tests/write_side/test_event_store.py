@@ -9,7 +9,16 @@ from itertools import pairwise
 import psycopg
 import pytest
 
-from domain.errors import AlreadyExists, KeyInFlight, KeyReused, NotFound, Overloaded, RuleViolated, StaleVersion
+from domain.errors import (
+    AlreadyExists,
+    Broken,
+    KeyInFlight,
+    KeyReused,
+    NotFound,
+    Overloaded,
+    RuleViolated,
+    StaleVersion,
+)
 from domain.portfolio import Portfolio
 from tests.write_side.stores import NOW, Store, by, event_store, moved, once
 from write_side.log import ANY_VERSION, Conflict
@@ -63,6 +72,17 @@ async def test_a_conflict_inside_a_group_hits_only_its_own_caller(database_url: 
         assert not [result for result in results[3:] if isinstance(result, BaseException)]
         assert [r.position for r in await one.log.page(0, 100)] == list(range(1, 23))
         assert await one.cash("HOT") == Decimal(101)
+
+
+async def test_a_command_that_cannot_be_stored_hurts_nobody_else_in_its_group(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        bad = [one.open(f"BAD{number}", context=by(actor)) for number, actor in enumerate(["a\0b", "\ud800"])]
+        good = [one.open(f"P{number}") for number in range(20)]
+        results = await asyncio.gather(*bad, *good, return_exceptions=True)
+        assert all(isinstance(result, Broken) for result in results[:2])
+        assert not [result for result in results[2:] if isinstance(result, BaseException)]
+        assert await one.log.head() == 20
+        assert (await one.open("BAD0")).position == 21
 
 
 async def test_a_command_is_stored_all_or_not_at_all(database_url: str) -> None:

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from domain.base import Aggregate, Event, Recorded
 from domain.codec import decode, decode_snapshot, encode_snapshot
 from domain.errors import Broken, StoreUnavailable
+from write_side.adapters import arrays
 from write_side.adapters import postgres_sql as sql
 from write_side.adapters.appender import Appender
 from write_side.log import Answer, Appended, Context, Remembered
@@ -32,6 +33,7 @@ async def connect(database_url: str) -> Connection:
         tcp_user_timeout=10_000,
         application_name="foliolog-appender",
     )
+    arrays.register(connection)
     await connection.execute("set synchronous_commit = on")
     await connection.execute("set lock_timeout = '10s'")
     await connection.execute("set idle_in_transaction_session_timeout = '10s'")

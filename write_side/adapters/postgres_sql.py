@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from write_side.adapters.arrays import Packed, bigints, blobs, ints, texts, uuids
 from write_side.adapters.group import Pending
 from write_side.log import Remember
+
+_Columns = tuple[Callable[[Any], Packed], ...]
+_EVENT_COLUMNS: _Columns = (texts, bigints, texts, blobs, uuids, texts, uuids, texts)
+_ANSWER_COLUMNS: _Columns = (texts, texts, blobs, ints, blobs, bigints, uuids, bigints)
 
 LOG_LOCK_KEY = 42
 """Key of the transaction-level advisory lock that orders all appends (``es.append`` takes the same)."""
@@ -56,7 +61,7 @@ where s.originator_version < excluded.originator_version
 EPOCH = "select epoch from app.log"
 
 
-def append(group: Sequence[Pending]) -> tuple[str, list[list[Any]]]:
+def append(group: Sequence[Pending]) -> tuple[str, list[Packed]]:
     """Return the call of ``es.append`` for this group and its arguments.
 
     These are eight arrays with an element for each event and, where answers are to be stored, eight with an element
@@ -74,12 +79,13 @@ def append(group: Sequence[Pending]) -> tuple[str, list[list[Any]]]:
             name = (remember.caller, remember.key, remember.fingerprint)
             answers.append((*name, answer.status, answer.body, command.version, context.command_id, len(events)))
     if answers:
-        return _APPEND_WITH_ANSWERS, [*_columns(events), *_columns(answers)]
-    return _APPEND, _columns(events)
+        return _APPEND_WITH_ANSWERS, [*_packed(_EVENT_COLUMNS, events), *_packed(_ANSWER_COLUMNS, answers)]
+    return _APPEND, _packed(_EVENT_COLUMNS, events)
 
 
-def _columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(8)]
+def _packed(columns: _Columns, rows: list[tuple[Any, ...]]) -> list[Packed]:
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    return [pack(column) for pack, column in zip(columns, values, strict=True)]
 
 
 async def taken_versions(
