@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
@@ -60,6 +60,17 @@ def validated(model: type[B], value: Any, context: Circumstances) -> B:
         else:
             faults = [misfit for fault in error.errors(include_url=False) for misfit in _misfits(fault)]
     raise RequestProblem(unfit(*faults))
+
+
+def fits(rule: Callable[[Any], str | None]) -> AfterValidator:
+    """Return the validator of a rule of the domain: it says what is wrong with a value, or None."""
+
+    def check(value: Any) -> Any:
+        if fault := rule(value):
+            raise wrong(fault)
+        return value
+
+    return AfterValidator(check)
 
 
 def own_faults(faults: Iterable[Fault]) -> None:

@@ -37,6 +37,40 @@ class TransactionType(StrEnum):
     WD = "WD"
 
 
+def wrong_id(portfolio_id: str) -> str | None:
+    """Return what is wrong with the id of a portfolio, or None."""
+    if PORTFOLIO_ID.match(portfolio_id):
+        return None
+    return f"{portfolio_id[:100]!a} is not 1 to 100 of A-Z a-z 0-9 _ . : - (and not . or ..)"
+
+
+def wrong_name(name: str) -> str | None:
+    """Return what is wrong with the name of a portfolio, or None; white space around it does not count."""
+    length = len(name.strip())
+    return None if 1 <= length <= MAX_NAME else f"has {length} characters, 1 to {MAX_NAME} are taken"
+
+
+def wrong_opening_cash(cash: Decimal) -> str | None:
+    """Return what is wrong with the cash of an opening, or None."""
+    if cash < 0:
+        return f"{plain(cash)} is negative: a portfolio opens with 0 or more"
+    return outside_bounds(cash, MAX_CASH_PLACES)
+
+
+def wrong_amount(amount: Decimal) -> str | None:
+    """Return what is wrong with an amount of cash to move, or None."""
+    if amount <= 0:
+        return f"{plain(amount)} is not positive: give the size moved"
+    return outside_bounds(amount, MAX_CASH_PLACES)
+
+
+def wrong_time(timestamp: datetime, now: datetime) -> str | None:
+    """Return what is wrong with the business time of an update, or None."""
+    if timestamp <= now + MAX_CLOCK_SKEW:
+        return None
+    return f"{timestamp.isoformat()} is more than 5 minutes ahead of the clock"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PositionUpdate:
     """One update asked for (seed 004 ``PositionUpdate``): the size moved, always positive, and its price."""
@@ -49,13 +83,7 @@ class PositionUpdate:
     def faults(self, pointer: str) -> list[Fault]:
         """Return everything wrong with the update itself, whatever the portfolio holds."""
         found = []
-        if self.quantity_change <= 0:
-            found.append(
-                Fault(
-                    f"{pointer}/quantity_change", f"{plain(self.quantity_change)} is not positive: give the size moved"
-                )
-            )
-        elif wrong := outside_bounds(self.quantity_change, MAX_CASH_PLACES):
+        if wrong := wrong_amount(self.quantity_change):
             found.append(Fault(f"{pointer}/quantity_change", wrong))
         if self.instrument_id not in (None, CASH):
             found.append(
@@ -108,21 +136,17 @@ class Portfolio(Aggregate):
     @classmethod
     def open(cls, portfolio_id: str, portfolio_name: str, cash: Decimal, at: datetime) -> Self:
         """Return a new portfolio with its opening cash; raises ``Invalid`` naming every fault."""
-        name = portfolio_name.strip()
-        found = []
-        if not PORTFOLIO_ID.match(portfolio_id):
-            found.append(
-                Fault("/portfolio_id", f"{portfolio_id!r} is not 1 to 100 of A-Z a-z 0-9 _ . : - (and not . or ..)")
-            )
-        if not 1 <= len(name) <= MAX_NAME:
-            found.append(Fault("/portfolio_name", f"has {len(name)} characters, 1 to {MAX_NAME} are taken"))
-        if cash < 0:
-            found.append(Fault("/cash_balance", f"{plain(cash)} is negative: a portfolio opens with 0 or more"))
-        elif wrong := outside_bounds(cash, MAX_CASH_PLACES):
-            found.append(Fault("/cash_balance", wrong))
+        checked = {
+            "/portfolio_id": wrong_id(portfolio_id),
+            "/portfolio_name": wrong_name(portfolio_name),
+            "/cash_balance": wrong_opening_cash(cash),
+        }
+        found = [Fault(pointer, wrong) for pointer, wrong in checked.items() if wrong]
         if found:
             raise Invalid(*found)
-        return cls._create(PortfolioOpened, id=cls.stream(portfolio_id), timestamp=at, portfolio_name=name, cash=cash)
+        return cls._create(
+            PortfolioOpened, id=cls.stream(portfolio_id), timestamp=at, portfolio_name=portfolio_name.strip(), cash=cash
+        )
 
     @property
     def portfolio_id(self) -> str:
@@ -135,8 +159,8 @@ class Portfolio(Aggregate):
         ``timestamp`` is their business time, at most five minutes ahead of ``now``.
         """
         found = [fault for index, update in enumerate(updates) for fault in update.faults(f"/updates/{index}")]
-        if timestamp > now + MAX_CLOCK_SKEW:
-            found.append(Fault("/timestamp", f"{timestamp.isoformat()} is more than 5 minutes ahead of the clock"))
+        if wrong := wrong_time(timestamp, now):
+            found.append(Fault("/timestamp", wrong))
         if found:
             raise Invalid(*found)
         for update in updates:

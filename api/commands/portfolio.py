@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, cast
 from urllib.parse import quote
 
@@ -12,36 +11,30 @@ from fastapi import APIRouter, Path
 from pydantic import AfterValidator, Field, ValidationInfo
 from starlette.responses import Response
 
-from api.bodies import Body, Text, circumstances, own_faults
+from api.bodies import Body, Text, circumstances, fits, own_faults
 from api.commands.calls import Calling
 from api.documented import COMMAND_PROBLEMS, answered, examples, problems
 from api.numbers import Moment, Number, wrong
 from api.routing import Route
 from api.shown import PORTFOLIO_STATE, PortfolioState
 from domain.errors import NotFound
-from domain.portfolio import MAX_CLOCK_SKEW, MAX_NAME, PORTFOLIO_ID, Portfolio, PositionUpdate, TransactionType
+from domain.portfolio import (
+    Portfolio,
+    PositionUpdate,
+    TransactionType,
+    wrong_amount,
+    wrong_id,
+    wrong_name,
+    wrong_opening_cash,
+    wrong_time,
+)
 from domain.valuation import value
-from domain.values import MAX_CASH_PLACES, ZERO, outside_bounds, plain
+from domain.values import ZERO
 from read_side.portfolio import state_json
 from write_side.event_store import EventStore
 from write_side.portfolio import OpenPortfolio, UpdatePortfolio
 
 MAX_UPDATES = 1000
-
-# The checks below are the domain's own, made here too so that all faults of a body are told at once, those of its
-# shape and those of its content. The domain decides.
-
-
-def _portfolio_id(text: str) -> str:
-    if not PORTFOLIO_ID.match(text):
-        raise wrong(f"{text[:100]!a} is not 1 to 100 of A-Z a-z 0-9 _ . : - (and not . or ..)")
-    return text
-
-
-def _portfolio_name(text: str) -> str:
-    if not 1 <= len(text.strip()) <= MAX_NAME:
-        raise wrong(f"has {len(text.strip())} characters, 1 to {MAX_NAME} are taken")
-    return text
 
 
 def _same_as_path(text: str | None, info: ValidationInfo) -> str | None:
@@ -52,27 +45,13 @@ def _same_as_path(text: str | None, info: ValidationInfo) -> str | None:
 
 
 def _not_ahead(at: datetime, info: ValidationInfo) -> datetime:
-    if at > circumstances(info).now + MAX_CLOCK_SKEW:
-        raise wrong(f"{at.isoformat()} is more than 5 minutes ahead of the clock")
+    if fault := wrong_time(at, circumstances(info).now):
+        raise wrong(fault)
     return at
 
 
-def _cash(amount: Decimal) -> Decimal:
-    if amount < 0:
-        raise wrong(f"{plain(amount)} is negative: a portfolio opens with 0 or more")
-    return _bounded(amount)
-
-
-def _size(quantity: Decimal) -> Decimal:
-    if quantity <= 0:
-        raise wrong(f"{plain(quantity)} is not positive: give the size moved")
-    return _bounded(quantity)
-
-
-def _bounded(number: Decimal) -> Decimal:
-    if outside := outside_bounds(number, MAX_CASH_PLACES):
-        raise wrong(outside)
-    return number
+# The rules of single values are the domain's; they are asked here too, so that all faults of a body are told at once,
+# those of its shape and those of its content.
 
 
 class PortfolioOpening(Body):
@@ -80,13 +59,11 @@ class PortfolioOpening(Body):
 
     portfolio_id: Annotated[
         str,
-        AfterValidator(_portfolio_id),
+        fits(wrong_id),
         Field(json_schema_extra={"minLength": 1, "maxLength": 100, "pattern": r"^(?!\.{1,2}$)[A-Za-z0-9_.:-]+$"}),
     ]
-    portfolio_name: Annotated[
-        Text, AfterValidator(_portfolio_name), Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})
-    ]
-    cash_balance: Annotated[Number, AfterValidator(_cash)] = ZERO
+    portfolio_name: Annotated[Text, fits(wrong_name), Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})]
+    cash_balance: Annotated[Number, fits(wrong_opening_cash)] = ZERO
     """Opening cash, 0 or more."""
 
 
@@ -94,7 +71,7 @@ class PositionUpdateBody(Body):
     """One update of a position (seed 004 ``PositionUpdate``)."""
 
     transaction_type: TransactionType
-    quantity_change: Annotated[Number, AfterValidator(_size)]
+    quantity_change: Annotated[Number, fits(wrong_amount)]
     """The size moved, always positive."""
     instrument_id: str | None = None
     """For DEP and WD: absent or `CASH`."""
@@ -183,7 +160,7 @@ def routes(store: EventStore, clock: Callable[[], datetime]) -> APIRouter:
     async def update_portfolio(
         call: Calling, portfolio_id: Annotated[str, Path(description="Id of the portfolio.")], body: PortfolioUpdate
     ) -> Response:
-        if not PORTFOLIO_ID.match(portfolio_id):
+        if wrong_id(portfolio_id):
             raise NotFound(f"portfolio {portfolio_id[:100]!a} does not exist")
         command = UpdatePortfolio(
             portfolio_id=portfolio_id,

@@ -16,7 +16,7 @@ from api.queries.reading import ReadingAt
 from api.routing import Route
 from api.shown import PORTFOLIO_STATE, PortfolioList, PortfolioState
 from domain.errors import Invalid, NotFound
-from domain.portfolio import PORTFOLIO_ID, Status
+from domain.portfolio import Status, wrong_id
 from read_side.portfolio import Portfolios, list_json
 
 _JSON = "application/json"
@@ -67,7 +67,7 @@ def routes(portfolios: Portfolios) -> APIRouter:
     async def get_portfolio_state(
         portfolio_id: Annotated[str, Path(description="Id of the portfolio.")], reading: ReadingAt
     ) -> Response:
-        if not PORTFOLIO_ID.match(portfolio_id):
+        if wrong_id(portfolio_id):
             raise NotFound(f"portfolio {portfolio_id[:100]!a} does not exist")
         state = await portfolios.state(portfolio_id, at_least=reading.at_least, wait=reading.wait)
         return Response(state.body, headers={"ETag": f'"{state.version}"'}, media_type=_JSON)
