@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from api.embedded import EmbeddedServers
-from benchmarks import append, http, projection
+from benchmarks import append, http, load, projection
 from benchmarks.harness import Place, Result, fsync_microseconds
 from migrations import migrate
 
 BENCHMARKS: dict[str, Callable[[Place], Awaitable[list[Result]]]] = {
     "append": append.run,
-    "load": append.load,
+    "load": load.run,
     "projection": projection.run,
     "http": http.run,
 }

@@ -1,4 +1,4 @@
-"""Single durable commands through the event store, against the stock library's ``save`` and a raw 100-row insert."""
+"""Single durable commands through the event store, against the stock library and a raw 100-row insert."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from threading import Thread
-from urllib.parse import parse_qs, urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
-from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate as StockAggregate
 from psycopg_pool import AsyncConnectionPool
 
+from benchmarks import stock
 from benchmarks.harness import Place, Result, at_once, percentile
-from domain.portfolio import Portfolio, PositionUpdate, TransactionType
+from domain.portfolio import PositionUpdate, TransactionType
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import PostgresLog, connect
 from write_side.event_store import EventStore
@@ -42,7 +39,8 @@ async def event_store(database_url: str) -> AsyncIterator[EventStore]:
         await store.close()
 
 
-def _context(key: str | None = None) -> Context:
+def context(key: str | None = None) -> Context:
+    """Return the circumstances of a command, with an Idempotency-Key if one is given."""
     remember = None
     if key is not None:
         remember = Remember(caller="bench", key=key, fingerprint=b"f" * 32, answer=lambda p: Answer(200, b"{}" * 100))
@@ -52,23 +50,23 @@ def _context(key: str | None = None) -> Context:
 async def run(place: Place) -> list[Result]:
     """Return commands a second with 1, 8 and 64 callers, and with an Idempotency-Key each."""
     results = []
-    library = _stock_library(place, threads=8)
+    library = stock.saves(place, threads=8, seconds=SECONDS)
     raw = await _raw_insert(place)
     run_id = uuid4().hex[:8]
     async with event_store(place.database_url) as store:
         for caller in range(64):
             await OpenPortfolio(portfolio_id=f"{run_id}-{caller}", portfolio_name="bench").handle(
-                store, _context(), now=NOW
+                store, context(), now=NOW
             )
         keys = itertools.count()
 
         async def deposit(caller: int) -> None:
             command = UpdatePortfolio(portfolio_id=f"{run_id}-{caller}", updates=(DEPOSIT,), timestamp=NOW)
-            await command.handle(store, _context(), now=NOW)
+            await command.handle(store, context(), now=NOW)
 
         async def deposit_once(caller: int) -> None:
             command = UpdatePortfolio(portfolio_id=f"{run_id}-{caller}", updates=(DEPOSIT,), timestamp=NOW)
-            await command.handle(store, _context(f"{run_id}-{next(keys)}"), now=NOW)
+            await command.handle(store, context(f"{run_id}-{next(keys)}"), now=NOW)
 
         await at_once(64, 0.5, deposit)
         for name, callers, operation, target in (
@@ -95,47 +93,6 @@ async def run(place: Place) -> list[Result]:
     return results
 
 
-class Account(StockAggregate):
-    """A portfolio as the stock library would have it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-def _stock_library(place: Place, threads: int) -> float:
-    """Return events a second of the library's own ``save`` on the same server."""
-    parts = urlsplit(place.database_url)
-    query = parse_qs(parts.query)
-    application = Application[UUID](
-        env={
-            "PERSISTENCE_MODULE": "eventsourcing.postgres",
-            "POSTGRES_DBNAME": parts.path.lstrip("/"),
-            "POSTGRES_HOST": query["host"][0],
-            "POSTGRES_PORT": "5432",
-            "POSTGRES_USER": query["user"][0],
-            "POSTGRES_PASSWORD": "",
-            "POSTGRES_POOL_SIZE": str(threads),
-        }
-    )
-    saved = [0] * threads
-    stop = time.perf_counter() + SECONDS
-
-    def work(number: int) -> None:
-        while time.perf_counter() < stop:
-            application.save(Account("bench"))
-            saved[number] += 1
-
-    started = time.perf_counter()
-    workers = [Thread(target=work, args=(number,)) for number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    took = time.perf_counter() - started
-    application.close()
-    return sum(saved) / took
-
-
 async def _raw_insert(place: Place) -> float:
     """Return rows a second of 100-row inserts by one connection into a plain table with the same columns and key."""
     async with await psycopg.AsyncConnection.connect(place.database_url, autocommit=True) as connection:
@@ -157,33 +114,3 @@ async def _raw_insert(place: Place) -> float:
         rate = count / (time.perf_counter() - started)
         await connection.execute("drop table raw_events")
     return rate
-
-
-async def load(place: Place) -> list[Result]:
-    """Return milliseconds to load a portfolio of 1,000 events without a snapshot."""
-    portfolio_id = f"load-{uuid4().hex[:8]}"
-    async with event_store(place.database_url) as store:
-        await OpenPortfolio(portfolio_id=portfolio_id, portfolio_name="bench").handle(store, _context(), now=NOW)
-        command = UpdatePortfolio(portfolio_id=portfolio_id, updates=(DEPOSIT,) * 999, timestamp=NOW)
-        await command.handle(store, _context(), now=NOW)
-        await store.close()
-        async with await psycopg.AsyncConnection.connect(place.database_url, autocommit=True) as connection:
-            await connection.execute("delete from es.snapshots")
-        latencies = []
-        for _ in range(200):
-            began = time.perf_counter()
-            portfolio = await store.load(Portfolio, portfolio_id)
-            latencies.append(time.perf_counter() - began)
-            assert portfolio is not None
-            assert portfolio.version == 1000
-    p50 = percentile(latencies, 0.5)
-    return [
-        Result(
-            name="load of 1,000 events, no snapshot",
-            value=p50,
-            unit="ms",
-            p50_ms=p50,
-            p99_ms=percentile(latencies, 0.99),
-            target="< 4 ms",
-        )
-    ]
