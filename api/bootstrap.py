@@ -72,6 +72,7 @@ async def reading(settings: Settings, *, appender: Appender | None = None) -> As
             await pool.close()
             raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}") from error
         stack.push_async_callback(pool.close)
+        await _migrated(pool)
         signals = Signals()
         listener = Listener(database_url, signals)
         await listener.start()
@@ -158,6 +159,25 @@ async def projections(settings: Settings) -> AsyncIterator[Sequence[Runner[Any]]
         ]
 
 
+async def _revision(pool: Pool) -> str | None:
+    """Return the revision of the database's schemas; None where nothing was ever made."""
+    try:
+        async with pool.connection() as connection:
+            row = await (await connection.execute("select version_num from app.alembic_version")).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return None
+    except (psycopg.Error, TimeoutError) as error:
+        raise StoreUnavailable(f"PostgreSQL cannot be asked: {error}") from error
+    return row[0] if row else None
+
+
+async def _migrated(pool: Pool) -> None:
+    """Raise ``Broken`` when the database is not as this program expects it."""
+    found = await _revision(pool)
+    if found != NEWEST:
+        raise Broken(f"the database is at revision {found}, this program needs {NEWEST}: run `./run migrate` first")
+
+
 async def _prepared(views: PostgresViewStore) -> None:
     """Make the views that no projector has made yet; one that has to be rebuilt first is told by ``/readyz``."""
     for each in PROJECTORS:
@@ -179,14 +199,8 @@ def _health(parts: Reading, *, views: bool) -> health.Checks:
         return [Part("event log", State.UP, {"position": head})]
 
     async def migrations() -> list[Part]:
-        try:
-            async with parts.pool.connection() as connection:
-                row = await (await connection.execute("select version_num from app.alembic_version")).fetchone()
-        except (psycopg.Error, TimeoutError) as error:
-            raise StoreUnavailable(str(error)) from error
-        found = row[0] if row else None
-        state = State.UP if found == NEWEST else State.DOWN
-        return [Part("migrations", state, {"revision": found, "newest": NEWEST})]
+        found = await _revision(parts.pool)
+        return [Part("migrations", State.UP if found == NEWEST else State.DOWN, {"revision": found, "newest": NEWEST})]
 
     checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations}
     if views:

@@ -72,15 +72,19 @@ class Child:
         if time.monotonic() >= self.next_try:
             self.start()
 
-    def stop(self, seconds: float) -> None:
-        """Ask it to end and wait; kill it after so many seconds."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            log.warning("process did not stop in time", process=self.name, seconds=seconds)
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
+    def stopped(self) -> bool:
+        """Whether it has ended."""
+        return self.process is None or self.process.poll() is not None
+
+    def kill(self) -> None:
+        """End it without asking."""
+        if self.process is not None and self.process.poll() is None:
+            log.warning("process did not stop in time", process=self.name)
             self.process.kill()
             self.process.wait()
 
@@ -105,26 +109,79 @@ def listen(host: str, port: int, *, patience: float = 5.0) -> socket.socket:
             return listening
 
 
-def supervise(
-    servers: EmbeddedServers | None, children: Sequence[Child], *, stop_within: float, ready: Callable[[], None]
-) -> None:
-    """Run until SIGTERM or SIGINT, then stop the children in their order; raises what made it give up.
+class _Signals:
+    """How often SIGTERM or SIGINT came. A plain counter: a handler must not take a lock that it interrupts."""
 
-    ``ready`` is called once, when all has been started.
+    def __init__(self) -> None:
+        self.count = 0
+        self._previous = {number: signal.signal(number, self._heard) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def _heard(self, _number: int, _frame: object) -> None:
+        self.count += 1
+
+    def restore(self) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+
+class _Watch(threading.Thread):
+    """Looks after the embedded servers beside the main thread: a restart can take minutes, a stop must not wait."""
+
+    def __init__(self, servers: EmbeddedServers) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._servers = servers
+        self.ending = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self.ending.wait(_LOOK):
+                self._servers.watch()
+        except BaseException as error:  # reported: the main thread raises it
+            self.error = error
+
+
+def supervise(
+    servers: EmbeddedServers | None,
+    children: Sequence[Child],
+    listening: socket.socket,
+    *,
+    stop_within: float,
+    ready: Callable[[], None],
+) -> None:
+    """Run until SIGTERM or SIGINT, then stop the children; a second signal ends them at once.
+
+    ``ready`` is called once, when all has been started. Raises what made it give up: ``GaveUp``, ``EmbeddedError``.
     """
-    stopping = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    signals = _Signals()
+    watch = _Watch(servers) if servers is not None else None
     try:
         for child in children:
             child.start()
+        if watch is not None:
+            watch.start()
         ready()
-        while not stopping.wait(_LOOK):
-            if servers is not None:
-                servers.watch()
+        while not signals.count:
+            time.sleep(_LOOK)
+            if watch is not None and watch.error is not None:
+                raise watch.error
             for child in children:
                 child.look_after()
     finally:
-        for child in children:
-            child.stop(stop_within)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if watch is not None:
+            watch.ending.set()
+        listening.close()
+        _stop(children, signals, stop_within)
+        signals.restore()
+
+
+def _stop(children: Sequence[Child], signals: _Signals, seconds: float) -> None:
+    """Ask all children to end and wait for them, for so long at most or until another signal comes."""
+    heard, deadline = signals.count, time.monotonic() + seconds
+    for child in children:
+        child.ask_to_stop()
+    while time.monotonic() < deadline and signals.count == heard and not all(child.stopped() for child in children):
+        time.sleep(0.02)
+    for child in children:
+        child.kill()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import datetime
 from functools import cache
-from typing import Any, TypedDict, cast, get_type_hints
+from typing import Any, NotRequired, TypedDict, cast, get_type_hints
 
 import msgspec
 from eventsourcing.domain import DomainEventProtocol
@@ -37,6 +37,8 @@ def decode(topic: str, state: bytes, stream: str, version: int) -> Event:
     try:
         cls, decoder = _event_decoder(topic)
         fields = decoder.decode(state) if decoder is not None else _upcast(cls, msgspec.json.decode(state))
+        if "class_version" in fields:
+            raise ValueError(f"it is version {fields['class_version']} of the event, this program knows version 1")
     except (msgspec.MsgspecError, TopicError, ValueError, KeyError, TypeError) as error:
         raise Broken(f"event {version} of {stream} ({topic}) cannot be read: {error}") from error
     fields["originator_id"] = stream
@@ -54,12 +56,15 @@ def encode_snapshot(aggregate: Aggregate) -> bytes:
 
 
 def decode_snapshot(cls: type[Aggregate], content: bytes, stream: str, version: int) -> Aggregate | None:
-    """Return the aggregate as it was at ``version``; None where the snapshot was made by another shape of the class."""
-    record = msgspec.json.decode(content)
-    if record["shape"] != _shape(cls):
+    """Return the aggregate as it was at ``version``; None where this class cannot read it."""
+    try:
+        record = msgspec.json.decode(content)
+        if record["shape"] != _shape(cls):
+            return None
+        state = msgspec.convert(record["state"], _state_type(cls), strict=False)
+        created_on, modified_on = msgspec.convert([record["_created_on"], record["_modified_on"]], list[datetime])
+    except (msgspec.MsgspecError, KeyError, TypeError):
         return None
-    state = msgspec.convert(record["state"], _state_type(cls), strict=False)
-    created_on, modified_on = msgspec.convert([record["_created_on"], record["_modified_on"]], list[datetime])
     aggregate = object.__new__(cls)
     aggregate.__base_init__(stream, version, created_on)
     aggregate.modified_on = modified_on
@@ -90,6 +95,8 @@ def _event_decoder(topic: str) -> tuple[type[Event], msgspec.json.Decoder[dict[s
 
 def _upcast(cls: type[Event], state: dict[str, Any]) -> dict[str, Any]:
     stored = state.pop("class_version", 1)
+    if stored > cls.class_version:
+        raise ValueError(f"it is version {stored} of the event, this program knows version {cls.class_version}")
     for version in range(stored, cls.class_version):
         getattr(cls, f"upcast_v{version}_v{version + 1}")(state)
     return cast(dict[str, Any], msgspec.convert(state, _fields_type(cls), strict=False))
@@ -99,7 +106,8 @@ def _upcast(cls: type[Event], state: dict[str, Any]) -> dict[str, Any]:
 def _fields_type(cls: type[Event]) -> Any:
     hints = get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls) if field.name not in _COLUMNS]
-    return TypedDict(cls.__name__, {name: hints[name] for name in names})  # type: ignore[operator]
+    members = {name: hints[name] for name in names} | {"class_version": NotRequired[int]}
+    return TypedDict(cls.__name__, members)  # type: ignore[operator]
 
 
 @cache

@@ -47,6 +47,7 @@ MAX_CASH_PLACES = 16
 MAX_INTEGER_DIGITS = 15
 
 _CENT = Decimal("0.01")
+_NO_MONEY = Decimal("0.00")
 _MILLIONTH = Decimal("0.000001")
 
 

@@ -43,14 +43,17 @@ class EventStore:
     """The write side's way to its aggregates, over one ``EventLog``.
 
     ``cache_size`` is how many aggregates stay in memory, ``snapshot_every`` after how many events of a stream a
-    snapshot is taken, in the background.
+    snapshot is taken, in the background, ``patience`` how many seconds a command waits for those before it.
     """
 
-    def __init__(self, event_log: EventLog, *, cache_size: int = 10_000, snapshot_every: int = 500) -> None:
+    def __init__(
+        self, event_log: EventLog, *, cache_size: int = 10_000, snapshot_every: int = 500, patience: float = 10.0
+    ) -> None:
         self._log = event_log
         self._cache: OrderedDict[str, Aggregate] = OrderedDict()
         self._cache_size = cache_size
         self._snapshot_every = snapshot_every
+        self._patience = patience
         self._snapshots: set[asyncio.Task[None]] = set()
         self._turns = Turns()
         self._in_flight: set[tuple[str, str]] = set()
@@ -75,24 +78,27 @@ class EventStore:
         Raises ``Conflict``, ``KeyTaken`` and what ``EventLog.append`` raises.
         """
         first = aggregates[0]
+        versions = [aggregate.version - len(aggregate.pending_events) for aggregate in aggregates]
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         answer = context.remember.answer(first) if context.remember is not None else None
         if not events and answer is None:
             return Done(aggregate=first, version=first.version, position=await self._log.head())
         appended = await self._log.append(events, context, answer=answer, version=first.version)
-        for aggregate in aggregates:
-            self._keep(aggregate)
+        for aggregate, before in zip(aggregates, versions, strict=True):
+            self._keep(aggregate, before)
         return Done(aggregate=first, version=first.version, position=appended.position, answer=answer)
 
     async def add(self, aggregate: A, context: Context, *, taken: Callable[[], Refused]) -> Done[A]:
         """Store a new aggregate; raises what ``taken`` returns when its stream exists.
 
-        Raises ``StaleVersion`` under an ``If-Match``, which no new resource can meet, ``KeyReused``, ``KeyInFlight``
+        Raises ``StaleVersion`` under an ``If-Match``, which nothing new can meet, ``KeyReused``, ``KeyInFlight``
         and what ``EventLog.append`` raises.
         """
         with self._claimed(context.remember):
             try:
                 if context.expected_version is not None:
+                    if await self._log.version(aggregate.id):
+                        raise taken()
                     raise StaleVersion(aggregate.id, context.expected_version or None, 0)
                 return cast("Done[A]", await self.record(aggregate, context=context))
             except (Conflict, KeyTaken, Refused) as error:
@@ -119,7 +125,7 @@ class EventStore:
         self, cls: type[A], key: str, decide: Callable[[A], None], context: Context, missing: Callable[[], Refused]
     ) -> Done[A]:
         stream = cls.stream(key)
-        await self._turns.take(stream)
+        await self._turns.take(stream, until=context.began + self._patience)
         try:
             for _ in range(_ATTEMPTS):
                 try:
@@ -180,14 +186,14 @@ class EventStore:
             aggregate=None, version=stored.version, position=stored.position, answer=stored.answer, replayed=True
         )
 
-    def _keep(self, aggregate: Aggregate) -> None:
-        """Keep it for the next command, and take a snapshot of it when it is time."""
-        before = self._cache.pop(aggregate.id, None)
+    def _keep(self, aggregate: Aggregate, before: int) -> None:
+        """Keep it for the next command, and take a snapshot of it when it is time; it was at version ``before``."""
+        self._cache.pop(aggregate.id, None)
         self._cache[aggregate.id] = aggregate
         if len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
         every = self._snapshot_every
-        if before is not None and aggregate.version // every > before.version // every:
+        if aggregate.version // every > before // every:
             task = asyncio.create_task(self._take_snapshot(aggregate.copy()))
             self._snapshots.add(task)
             task.add_done_callback(self._snapshots.discard)

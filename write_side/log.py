@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,6 +49,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     expected_version: int | None = None
     """The version the caller decided on (``If-Match``); ``ANY_VERSION``: it must exist; None: no condition."""
     remember: Remember | None = None
+    began: float = msgspec.field(default_factory=time.monotonic)
+    """When it came in, by the monotonic clock: a command waits only so long, for whatever it waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
+import psycopg
 import sqlalchemy.exc
 
 from api.embedded import EmbeddedError
@@ -31,8 +32,8 @@ def sentences(command: Callable[P, None]) -> Callable[P, None]:
         except (Failed, Misconfigured, EmbeddedError, GaveUp, FoliologError) as error:
             print(f"foliolog: {error}", file=sys.stderr)
             sys.exit(1)
-        except sqlalchemy.exc.OperationalError as error:
-            print(f"foliolog: PostgreSQL cannot be used: {error.orig}", file=sys.stderr)
+        except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
+            print(f"foliolog: PostgreSQL cannot be used: {error}", file=sys.stderr)
             sys.exit(1)
 
     return run

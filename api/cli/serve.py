@@ -105,6 +105,7 @@ def _serve_all(settings: Settings) -> None:
         supervise(
             servers,
             children,
+            listening,
             stop_within=settings.shutdown_timeout + 15,
             ready=lambda: _banner(settings, listening.getsockname()[1]),
         )

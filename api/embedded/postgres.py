@@ -198,9 +198,12 @@ class Postgres:
         return len(lines) > 7 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
 
     def _make_database(self) -> None:
-        with psycopg.connect(self.url, dbname="postgres", autocommit=True, connect_timeout=30) as connection:
-            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchall():
-                connection.execute(f"CREATE DATABASE {DATABASE}")
+        try:
+            with psycopg.connect(self.url, dbname="postgres", autocommit=True, connect_timeout=30) as connection:
+                if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchall():
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+        except psycopg.Error as error:
+            raise EmbeddedError(f"PostgreSQL went away while it was started ({error}): see {self.log}") from error
 
     def _evict(self, known: int | None) -> None:
         """Wait for what works on the folder without an owner, with growing emphasis; then clear the traces it left.

@@ -115,7 +115,8 @@ create table app.parked (
 """
 
 # One transaction at a time, by the advisory lock: so the order of positions is the order of commits and no reader
-# passes over one. The table lock keeps a writer of the stock library (EXCLUSIVE) from coming between base and insert.
+# passes over one. A stream has no holes: who decided on another log (restored from a backup, or of another server) is
+# told as in any conflict. The table lock keeps a writer of the stock library (EXCLUSIVE) from coming in between.
 APPEND = """
 create function es.append(
     streams text[], versions bigint[], topics text[], states bytea[],
@@ -139,6 +140,16 @@ begin
                e.command_id, e.correlation_id, e.causation_id, e.actor, recorded
         from unnest(streams, versions, topics, states, command_ids, correlation_ids, causation_ids, actors)
             with ordinality as e(stream, version, topic, state, command_id, correlation_id, causation_id, actor, n);
+        if exists (
+            select from unnest(streams, versions) as e(stream, version)
+            where e.version > 1 and not exists (
+                select from es.stored_events p
+                where p.originator_id = e.stream and p.originator_version = e.version - 1)
+        ) then
+            raise exception using
+                errcode = 'unique_violation',
+                message = 'an event would not follow the one before it in its stream';
+        end if;
         perform pg_notify('stored_events', (base + cardinality(streams))::text);
     end if;
     if cardinality(k_key) > 0 then

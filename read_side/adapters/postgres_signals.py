@@ -60,7 +60,7 @@ class Listener:
                         pause = 0.02
                         async for notice in connection.notifies(timeout=POLL):
                             self._hear(notice.channel, notice.payload)
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 log.warning("listening connection lost", error=str(error).strip(), retry_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _SLOWEST)

@@ -62,3 +62,14 @@ async def test_an_append_takes_all_or_nothing(database_url: str) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation):
         await append(database_url, opened("B"), opened("A"))
     assert await append(database_url, opened("C")) == 2
+
+
+async def test_a_stream_gets_no_hole(database_url: str) -> None:
+    await append(database_url, opened("A"))
+    statement = """
+        select base from es.append('{portfolio/A}', '{3}', '{t}', '{x}', '{null}', '{c}', '{null}', '{a}',
+                                   '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')
+    """
+    with pytest.raises(psycopg.errors.UniqueViolation, match="would not follow"):
+        rows(database_url, statement)
+    assert rows(database_url, "select count(*) from es.stored_events") == [(1,)]

@@ -80,3 +80,9 @@ def test_an_old_version_is_brought_up_to_date() -> None:
     assert isinstance(old, Renamed)
     assert (old.amount, old.currency) == (Decimal("1.50"), "USD")
     assert decode(Renamed.TOPIC, encode(old), "test/1", 1) == old
+
+
+def test_an_event_of_a_newer_program_is_not_read_as_an_old_one() -> None:
+    newer = b'{"amount":"1","cash":"1","class_version":2,"currency":"EUR","timestamp":"2025-06-21T10:00:00Z"}'
+    with pytest.raises(Broken, match="version 2 of the event, this program knows version 1"):
+        decode("portfolio.cash-deposited.v1", newer, "portfolio/X", 3)

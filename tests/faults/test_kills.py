@@ -63,8 +63,16 @@ async def test_sigterm_finishes_what_is_in_flight_and_loses_nothing_accepted(tmp
         running = asyncio.create_task(traffic.run())
         await traffic.until(ROUND)
         assert await asyncio.to_thread(app.stop) == 0
+        # Eight requests were in flight. One may meet a kept connection just as the server closes it, unanswered.
+        assert traffic.cut <= 1
         await asyncio.to_thread(app.start)
         await traffic.until(2 * ROUND)
         traffic.stopping = True
         await running
         await traffic.check()
+
+
+async def test_a_stop_does_not_wait_for_servers_that_are_being_restarted(tmp_path: Path) -> None:
+    with application(tmp_path) as app:
+        os.kill(app.child("bin/postgres -D"), signal.SIGKILL)
+        assert await asyncio.wait_for(asyncio.to_thread(app.stop), 30) == 0

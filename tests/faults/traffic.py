@@ -20,6 +20,8 @@ class Traffic:
     clients: int = 8
     answered: dict[str, int] = field(default_factory=dict)
     retried: int = 0
+    cut: int = 0
+    """Requests whose connection ended before their answer."""
     stopping: bool = False
     problems: list[str] = field(default_factory=list)
     _progress: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -50,8 +52,9 @@ class Traffic:
                     content=BODY,
                     headers={"Idempotency-Key": key, "Content-Type": "application/json"},
                 )
-            except httpx2.TransportError:
+            except httpx2.TransportError as error:
                 self.retried += 1
+                self.cut += not isinstance(error, httpx2.ConnectError)
                 await asyncio.sleep(0.05)
                 continue
             if answer.status_code == 200:

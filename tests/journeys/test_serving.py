@@ -100,6 +100,17 @@ def test_a_second_start_on_a_data_folder_is_refused_with_a_sentence(tmp_path: Pa
             assert "portfolios" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["http", "commands", "queries", "projector"])
+def test_a_database_that_was_not_migrated_is_named(
+    name: str, empty_database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    given = {"DATABASE_URL": empty_database_url, "REDIS_URL": redis_url, "PORT": "0"}
+    done = run("serve", "--role", name, "--data-dir", str(tmp_path), **given)
+    assert done.returncode == 1
+    assert "./run migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [

@@ -98,6 +98,24 @@ async def test_a_command_is_stored_all_or_not_at_all(database_url: str) -> None:
         assert await one.cash("A") == Decimal(6)
 
 
+async def test_an_event_that_would_leave_a_hole_in_its_stream_is_a_conflict(database_url: str) -> None:
+    """As after a log was set back under a running process, which remembers more than there is."""
+    async with event_store(database_url) as one:
+        await one.open("A", "1")
+        current = await one.store.load(Portfolio, "A")
+        assert current is not None
+        ahead = current.copy()
+        ahead.update([moved("1"), moved("1")], NOW, now=NOW)
+        ahead.collect_events()
+        remembered = ahead.copy()
+        ahead.update([moved("1")], NOW, now=NOW)
+        with pytest.raises(Conflict):
+            await one.store.record(ahead, context=by())
+        one.store._keep(remembered, 0)
+        assert (await one.move("A", "5")).version == 2
+        assert await one.cash("A") == Decimal(6)
+
+
 async def test_a_stale_cache_refuses_nothing_wrongly(database_url: str) -> None:
     """Two stores with caches of their own, as in two processes; the first one's cache is behind."""
     async with event_store(database_url) as stale, event_store(database_url) as other:
@@ -223,12 +241,62 @@ async def test_a_full_queue_refuses_and_a_closing_one_commits_what_waits(databas
         assert len({done.position for done in await asyncio.gather(*waiting)}) == 50
 
 
+async def test_a_command_waits_for_its_turn_only_so_long(database_url: str) -> None:
+    async with event_store(database_url, patience=0.2) as one:
+        await one.open("A")
+        await one.store._turns.take("portfolio/A", until=0)
+        with pytest.raises(Overloaded, match="portfolio/A"):
+            await one.move("A", "1")
+        one.store._turns.leave("portfolio/A")
+        assert (await one.move("A", "1")).version == 2
+
+
+async def test_cancelled_callers_do_no_harm(database_url: str) -> None:
+    async with event_store(database_url) as one:
+        await one.open("A")
+        tasks = [asyncio.create_task(one.move("A", "1", context=once(f"k{number}"))) for number in range(30)]
+        await asyncio.sleep(0)
+        for task in tasks[::3]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        done = [result for result in results if not isinstance(result, BaseException)]
+        assert len(done) >= 20
+        again = [await one.move("A", "1", context=once(f"k{number}")) for number in range(30)]
+        assert await one.cash("A") == Decimal(30)
+        assert sum(result.replayed for result in again) >= len(done)
+
+
+async def test_what_fails_beside_the_log_does_not_end_the_writer(database_url: str) -> None:
+    async with event_store(database_url) as one:
+
+        def fail(_flush: object) -> None:
+            raise RuntimeError("a metric that cannot be written")
+
+        one.appender.observe = fail
+        assert (await one.open("A")).position == 1
+        assert (await one.open("B")).position == 2
+
+
 async def snapshot_version(one: Store, database_url: str) -> int:
     await one.store.close()
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         row = await (await connection.execute("select max(originator_version) from es.snapshots")).fetchone()
         assert row is not None
         return int(row[0] or 0)
+
+
+async def test_a_snapshot_that_cannot_be_read_is_passed_over(database_url: str) -> None:
+    async with event_store(database_url, cache_size=1, snapshot_every=5) as one:
+        for name in ("A", "B"):
+            await one.open(name)
+        for _ in range(6):
+            await one.move("A", "1")
+            await one.move("B", "1")
+        assert await snapshot_version(one, database_url) == 5
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+            unreadable = "replace(convert_from(state, 'UTF8'), 'ACTIVE', 'ASLEEP')"
+            await connection.execute(f"update es.snapshots set state = convert_to({unreadable}, 'UTF8')")
+        assert await one.cash("A") == Decimal(6)
 
 
 async def test_snapshots_are_taken_and_change_nothing(database_url: str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,24 +96,24 @@ class Appender:
             raise StoreUnavailable("the event log's writer has stopped: the process must be restarted")
         if len(self._waiting) >= self.capacity:
             raise Overloaded(f"{len(self._waiting)} commands wait for the event log, at most {self.capacity} may")
-        command = pending(events, context, answer, version, since=time.monotonic(), session=self._session)
+        command = pending(events, context, answer, version, since=context.began, session=self._session)
         self._waiting.append(command)
         self._wake.set()
         return await command.future
 
     async def _run(self) -> None:
-        try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while group := self._next_group():
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while group := self._next_group():
+                try:
                     await self._commit(group)
-                if self._closing:
-                    return
-        except BaseException:
-            log.exception("appender stopped")
-            self._fail(self._waiting, StoreUnavailable("the event log's writer has stopped"))
-            raise
+                except Exception as error:  # a defect of ours: told to everyone it concerns, and the next group goes on
+                    self._fail(group, OutcomeUnknown(f"the event log's writer failed: {type(error).__name__}"))
+                    await self._disconnect()
+                    _say("error", "group failed", error=repr(error), commands=len(group))
+            if self._closing:
+                return
 
     def _next_group(self) -> list[Pending]:
         """Take what waits, up to the caps; two commands that want the same place never share a group."""
@@ -154,7 +155,7 @@ class Appender:
             except pg.UniqueViolation:
                 unsure = True
             except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-                log.warning("event log lost", error=str(error), commands=len(group))
+                _say("warning", "event log lost", error=str(error), commands=len(group))
                 await self._disconnect()
                 unsure = unsure or any(command.sent for command in group)
                 group = self._expire(group)
@@ -191,7 +192,7 @@ class Appender:
     async def _one_by_one(self, group: list[Pending], error: Exception) -> None:
         """Something in the group cannot be stored: only its own caller hears of it."""
         if len(group) == 1:
-            log.error("event log refuses a command", exc_info=error, command_id=str(group[0].context.command_id))
+            _say("error", "event log refuses a command", error=repr(error), command_id=str(group[0].context.command_id))
             self._fail(group, Broken(f"the event log cannot store the command: {type(error).__name__}"))
             return
         for command in group:
@@ -224,6 +225,12 @@ class Appender:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+def _say(level: str, event: str, **about: Any) -> None:
+    """Log; a log that cannot be written (its reader has gone) must not end the writer of events."""
+    with suppress(OSError, ValueError):
+        getattr(log, level)(event, **about)
 
 
 async def _settle(connection: psycopg.AsyncConnection[Any], group: list[Pending]) -> list[Pending]:

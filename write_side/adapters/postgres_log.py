@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -116,18 +115,19 @@ class PostgresLog:
 
     async def save_snapshot(self, aggregate: Aggregate) -> None:
         arguments = (aggregate.id, aggregate.version, type(aggregate).TOPIC, encode_snapshot(aggregate))
-        async with self._connection() as connection:
-            await connection.execute(sql.SAVE_SNAPSHOT, arguments)
+        await self._all(sql.SAVE_SNAPSHOT, arguments)
 
     async def _all(self, query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
-        async with self._connection() as connection:
-            cursor = await connection.execute(query, arguments, prepare=True, binary=True)
-            return cast(list[tuple[Any, ...]], await cursor.fetchall())
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        try:
-            async with self._pool.connection() as connection:
-                yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:
-            raise StoreUnavailable(f"the event log cannot be read: {error}") from error
+        """Read; connections of the pool that died while nobody used them are passed over."""
+        dead = 0
+        while True:
+            try:
+                async with self._pool.connection() as connection:
+                    cursor = await connection.execute(query, arguments, prepare=True, binary=True)
+                    return cast(list[tuple[Any, ...]], await cursor.fetchall())
+            except (PoolTimeout, PoolClosed) as error:
+                raise StoreUnavailable(f"the event log cannot be read: {error}") from error
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                dead += 1
+                if dead > self._pool.max_size:
+                    raise StoreUnavailable(f"the event log cannot be read: {error}") from error

@@ -57,6 +57,7 @@ insert into es.snapshots as s (originator_id, originator_version, topic, state) 
 on conflict (originator_id) do update
 set originator_version = excluded.originator_version, topic = excluded.topic, state = excluded.state, taken_at = now()
 where s.originator_version < excluded.originator_version
+returning true
 """
 EPOCH = "select epoch from app.log"
 
