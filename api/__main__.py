@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import sys
 
 from api.orphans import end_with_parent
 
@@ -10,6 +10,8 @@ from api.orphans import end_with_parent
 def main() -> None:
     """Run one command of the command line."""
     end_with_parent()
+    import typer
+
     from api.cli.migrate import migrate
     from api.cli.serve import serve
     from api.cli.views import park, rebuild, verify, views
@@ -23,8 +25,11 @@ def main() -> None:
     app.callback()(lambda: None)
     for command in (serve, views, rebuild, verify, park, migrate):
         app.command()(command)
-    app()
+    app(prog_name="./run")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before the command could take it: nothing has been begun
+        sys.exit(130)

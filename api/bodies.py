@@ -15,7 +15,7 @@ from api.numbers import loads, wrong
 from api.problems import Misfit, RequestProblem, pointer, unfit
 from domain.errors import Fault
 
-MAX_FAULTS: Final = 10_000
+MAX_FAULTS: Final = 5_000
 """More than the largest body that is meant can have: 1,000 updates with every member wrong."""
 
 B = TypeVar("B", bound="Body")
@@ -99,8 +99,13 @@ def _misfits(fault: ErrorDetails) -> Iterable[Misfit]:
     return [Misfit("pointer", place, detail)]
 
 
+def has_controls(text: str) -> bool:
+    """Whether a text holds a control character, which can neither be shown nor, some, be stored."""
+    return not text.isprintable() and any(character < " " or "\x7f" <= character <= "\x9f" for character in text)
+
+
 def _without_controls(text: str) -> str:
-    if not text.isprintable() and any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
+    if has_controls(text):
         raise wrong("holds a control character, which cannot be shown")
     return text
 

@@ -81,6 +81,7 @@ async def reading(settings: Settings, *, appender: Appender | None = None) -> As
         if settings.redis_url is not None:
             hot = RedisHotCopy(connect_redis(settings.redis_url), signals)
             stack.push_async_callback(hot.close)
+            await hot.greet()
         views = PostgresViewStore(pool.connection, signals)
         yield Reading(database_url, pool, PostgresLog(pool, appender), views, signals, hot)
 

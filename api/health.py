@@ -18,6 +18,7 @@ class Checks:
     def __init__(self, checks: Mapping[str, Check], *, limit: float = 2.0) -> None:
         self._checks = checks
         self._limit = limit
+        self._left: set[asyncio.Task[Sequence[Part]]] = set()
 
     async def parts(self) -> Sequence[Part]:
         """Return the parts in the order of the checks."""
@@ -25,13 +26,21 @@ class Checks:
         return [part for parts in found for part in parts]
 
     async def _run(self, name: str, check: Check) -> Sequence[Part]:
-        try:
-            async with asyncio.timeout(self._limit):
-                return await check()
-        except TimeoutError:
-            return [Part(name, State.DOWN, {"error": f"no answer within {self._limit:g} s"})]
-        except FoliologError as error:
-            return [Part(name, State.DOWN, {"error": str(error)})]
+        task = asyncio.create_task(_bounded(name, check))
+        await asyncio.wait([task], timeout=self._limit)
+        if task.done():
+            return task.result()
+        task.cancel()  # and not waited for: a driver may take seconds to give up
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
+        return [Part(name, State.DOWN, {"error": f"no answer within {self._limit:g} s"})]
+
+
+async def _bounded(name: str, check: Check) -> Sequence[Part]:
+    try:
+        return await check()
+    except FoliologError as error:
+        return [Part(name, State.DOWN, {"error": str(error)})]
 
 
 def views(lags: Lags, expected: Sequence[str]) -> Check:

@@ -5,10 +5,13 @@ It is plain ASGI and one layer, not five: it stands on the path of every request
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from os import urandom
 from time import perf_counter
 from typing import Final
+from urllib.parse import quote
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -27,10 +30,12 @@ SLOW: Final = 1.0
 CLIENT_GONE: Final = 499
 """Status in metrics and log of a request whose caller left before its answer began."""
 
+MAX_DRAIN: Final = 64 * 1024 * 1024
+MAX_DRAIN_SECONDS: Final = 5.0
+
 _CORRELATION_ID = re.compile(rb"[!-~]{1,128}\Z")
-_JSON = re.compile(
-    rb"\s*application/(?:json|[!#$&^_.+a-z0-9-]+\+json)\s*(?:;\s*charset\s*=\s*\"?utf-?8\"?\s*)?;?\s*\Z", re.IGNORECASE
-)
+_JSON = re.compile(rb"\s*application/(?:json|[!#$&^_.+a-z0-9-]+\+json)\s*(?:;.*)?\Z", re.IGNORECASE)
+_OTHER_CHARSET = re.compile(rb";\s*charset\s*=\s*(?!\"?utf-?8\"?\s*(?:;|\Z))", re.IGNORECASE)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -76,12 +81,14 @@ class Http:
 
         self._in_flight.enter()
         try:
-            refused = None
-            if scope["method"] in _WITH_BODY:
+            refused = _misrouted(scope)
+            if refused is None and scope["method"] in _WITH_BODY:
                 refused, receive = _checked(headers, receive)
             if refused is None:
                 await self._app(scope, receive, sending)
             else:
+                if refused.status == 413 and b"expect" not in headers:
+                    await _drained(receive)
                 await self._answers.response(refused, scope)(scope, receive, sending)
         except ClientDisconnect:
             pass  # nobody is left to answer; it is counted and logged below
@@ -105,22 +112,45 @@ class Http:
         if status < 400 and seconds < SLOW and not self._log_all:
             return
         tell = log.info if status < 500 else log.warning
-        tell("request", method=method, path=scope["path"], route=route, status=status, ms=round(seconds * 1000, 2))
+        path = quote(scope["path"], safe="/:@!$&'()*+,;=~")
+        tell("request", method=method, path=path, route=route, status=status, ms=round(seconds * 1000, 2))
 
 
 def _checked(headers: dict[bytes, bytes], receive: Receive) -> tuple[Problem | None, Receive]:
     """Return why the body is not taken, if so, and a ``receive`` that ends a body without declared length in time."""
     content_type = headers.get(b"content-type")
-    if content_type is not None and not _JSON.match(content_type):
+    if content_type is not None and (not _JSON.match(content_type) or _OTHER_CHARSET.search(content_type)):
         shown = ascii(content_type[:60].decode("latin-1"))
         return Problem(code="unsupported-media-type", detail=f"Content-Type is {shown}: send application/json"), receive
-    length = headers.get(b"content-length")
-    if length is None:
-        return None, _limited(receive) if b"transfer-encoding" in headers else receive
-    if length.isdigit() and int(length[:20]) <= MAX_BODY:
-        return None, receive
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"", b"identity"):
+        shown = ascii(encoding[:60].decode("latin-1"))
+        return Problem(code="unsupported-media-type", detail=f"Content-Encoding is {shown}: send it as it is"), receive
+    length = headers.get(b"content-length", b"").strip().lstrip(b"0")
+    if len(length) < 20 and int(length or b"0") <= MAX_BODY:
+        return None, _limited(receive)
     detail = f"the body has {length[:20].decode('latin-1')} bytes, at most {MAX_BODY} are taken"
     return Problem(code="body-too-large", detail=detail, headers={"Connection": "close"}), receive
+
+
+def _misrouted(scope: Scope) -> Problem | None:
+    """Return the 404 for a path with an encoded slash: it is no separator, and no name of ours has one."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%" in raw and b"%2f" in raw.lower():
+        return Problem(code="unknown-path", detail="there is nothing at this path: it has an encoded slash")
+    return None
+
+
+async def _drained(receive: Receive) -> None:
+    """Read and forget what is being sent, so far and so long as is bearable: else its sender never sees the answer."""
+    taken = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(MAX_DRAIN_SECONDS):
+            while taken < MAX_DRAIN:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _limited(receive: Receive) -> Receive:

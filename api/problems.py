@@ -133,5 +133,5 @@ def unfit(*faults: Misfit) -> Problem:
 
 
 def pointer(path: Sequence[str | int]) -> str:
-    """Return the JSON pointer (RFC 6901) of a place in the body; empty for the whole."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    """Return the JSON pointer (RFC 6901) of a place in the body; empty for the whole; long names are cut."""
+    return "".join("/" + str(step)[:100].replace("~", "~0").replace("/", "~1") for step in path)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import uvicorn
 from fastapi import FastAPI
 
+from api.protocol import Protocol
+
 
 class Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own: it would end the process before the event log is closed."""
@@ -41,7 +43,8 @@ async def serve(app: FastAPI, listening: socket.socket, *, shutdown_timeout: int
     """Answer until SIGTERM or SIGINT, then finish the requests in flight, for so many seconds at most."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Protocol,
+        ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -133,6 +133,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def masked(text: str) -> str:
+    """Return the text with the passwords of addresses in it made unreadable."""
+    return _PASSWORD.sub("***", text)
+
+
 def _wrong(right: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{right}", {"right": right})
 
@@ -140,7 +145,20 @@ def _wrong(right: str) -> PydanticCustomError:
 def _sentence(fault: Any) -> str:
     if not fault["loc"]:
         return f"{fault['msg']}."
-    shown = _PASSWORD.sub("***", str(fault["input"]))
-    message = fault["msg"].removeprefix("Input should be ")
-    right = message if fault["type"] == "setting" else f"say {message}" if message != fault["msg"] else message.lower()
+    shown, limits = masked(str(fault["input"])), fault.get("ctx", {})
+    match fault["type"]:
+        case "setting":
+            right = fault["msg"]
+        case "int_parsing" | "int_type" | "int_from_float":
+            right = "say a whole number"
+        case "bool_parsing" | "bool_type":
+            right = "say 1 or 0"
+        case "greater_than_equal":
+            right = f"say {limits['ge']} or more"
+        case "less_than_equal":
+            right = f"say {limits['le']} or less"
+        case "enum":
+            right = f"say {limits['expected']}"
+        case _:
+            right = fault["msg"][:1].lower() + fault["msg"][1:]
     return f"{str(fault['loc'][0]).upper()} is {shown!r}: {right}."

@@ -68,7 +68,7 @@ class Child:
             if len(self.ends) > CRASHES:
                 raise GaveUp(f"process {self.name} ended {len(self.ends)} times within {WITHIN:.0f} seconds")
             self.next_try = now + 0.1 * 2 ** (len(self.ends) - 1)
-            log.warning("process ended", process=self.name, exit_code=code)
+            log.warning("process ended, it is started again", process=self.name, exit_code=code)
         if time.monotonic() >= self.next_try:
             self.start()
 
@@ -89,7 +89,7 @@ class Child:
             self.process.wait()
 
 
-def listen(host: str, port: int, *, patience: float = 5.0) -> socket.socket:
+def listen(host: str, port: int, *, patience: float = 2.0) -> socket.socket:
     """Return a socket that listens; raises ``OSError`` when the port stays taken for so many seconds."""
     deadline = time.monotonic() + patience
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

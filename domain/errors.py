@@ -77,7 +77,9 @@ class StaleVersion(Refused):
     code = "stale-version"
 
     def __init__(self, stream: str, expected: int | None, current: int) -> None:
-        wanted = "an existing resource" if expected is None else f"version {expected}"
+        wanted = (
+            "an existing resource" if expected is None else f"version {expected}" if expected > 0 else "another one"
+        )
         super().__init__(f"{stream} is at version {current}, the request expects {wanted}")
         self.current = current
 

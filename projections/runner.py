@@ -84,7 +84,7 @@ class Runner(Generic[R]):
                     await store.resume(view)
                 checkpoint = await self._step(store, checkpoint, parked)
             except Fenced as error:
-                log.warning("projection fenced", view=view.name, error=str(error))
+                log.info("projection goes on from the checkpoint as it is now", view=view.name, because=str(error))
                 checkpoint = _NOWHERE
             except Broken as error:
                 await self._stand_still(store, parked, error)

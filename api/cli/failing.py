@@ -11,7 +11,7 @@ import psycopg
 import sqlalchemy.exc
 
 from api.embedded import EmbeddedError
-from api.settings import Misconfigured
+from api.settings import Misconfigured, masked
 from api.supervisor import GaveUp
 from domain.errors import FoliologError
 
@@ -33,7 +33,8 @@ def sentences(command: Callable[P, None]) -> Callable[P, None]:
             print(f"foliolog: {error}", file=sys.stderr)
             sys.exit(1)
         except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
-            print(f"foliolog: PostgreSQL cannot be used: {error}", file=sys.stderr)
+            said = str(error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error)
+            print(f"foliolog: PostgreSQL cannot be used: {' '.join(masked(said).split())}", file=sys.stderr)
             sys.exit(1)
 
     return run

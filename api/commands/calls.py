@@ -23,7 +23,9 @@ from write_side.log import ANY_VERSION, Answer, Context, Remember
 MAX_KEY: Final = 255
 JSON: Final = "application/json"
 
-_ETAG = re.compile(rb'\s*"([1-9][0-9]{0,17})"\s*\Z')
+_ETAG = re.compile(rb'\s*"(?:([1-9][0-9]{0,17})|[!#-~\x80-\xff]*)"\s*\Z')
+_NEVER = -1
+"""An expected version that nothing has: of an ETag that is well-formed and none of ours."""
 _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
@@ -126,7 +128,7 @@ def _version(condition: bytes) -> int:
         raise RequestProblem(
             Problem(code="malformed-if-match", detail=f'If-Match is {shown}: give one ETag like "3", or *')
         )
-    return int(match[1])
+    return int(match[1] or _NEVER)
 
 
 async def _parameters(

@@ -75,6 +75,8 @@ class State:
 def make(data_dir: Path) -> Layout:
     """The data folder, made if it is not there; modes of folders that exist are never changed."""
     root = data_dir.expanduser().absolute()
+    if root.exists() and not root.is_dir():
+        raise EmbeddedError(f"the data folder {root} is a file: choose another --data-dir")
     try:
         if not root.is_dir():
             root.parent.mkdir(parents=True, exist_ok=True)

@@ -53,6 +53,7 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 log_line_prefix = '%m [%p] '
 log_checkpoints = off
+log_min_error_statement = fatal
 """
 
 _RECOVERY = 600.0  # seconds a living server may take to recover before we give up

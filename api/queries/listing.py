@@ -10,6 +10,7 @@ import msgspec
 from fastapi import Depends, Query
 from starlette.requests import Request
 
+from api.bodies import has_controls
 from api.problems import Misfit, RequestProblem, unfit
 
 DEFAULT_LIMIT: Final = 50
@@ -60,8 +61,8 @@ def one_of(request: Request, name: str, kind: type[E], faults: list[Misfit]) -> 
 def words(request: Request, name: str, faults: list[Misfit]) -> str | None:
     """Return the query parameter as a text to look for, None where it is absent or empty; adds to ``faults``."""
     text = request.query_params.get(name)
-    if text is not None and (len(text) > MAX_TEXT or not text.isprintable()):
-        faults.append(Misfit("parameter", name, f"is not up to {MAX_TEXT} printable characters"))
+    if text is not None and (len(text) > MAX_TEXT or has_controls(text)):
+        faults.append(Misfit("parameter", name, f"is not up to {MAX_TEXT} characters without control characters"))
     return text or None
 
 

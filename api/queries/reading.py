@@ -17,8 +17,8 @@ MAX_WAIT: Final = 30.0
 """Seconds; ``Prefer: wait`` asks for more in vain."""
 MAX_POSITION: Final = 10**18 - 1
 
-_POSITION = re.compile(r"[0-9]{1,18}\Z")
-_WAIT = re.compile(r'\s*wait\s*=\s*(?:"([0-9]{1,9})"|([0-9]{1,9}))\s*(?:;.*)?\Z', re.IGNORECASE)
+_POSITION = re.compile(r"[0-9]{1,40}\Z")
+_WAIT = re.compile(r'\s*wait\s*=\s*(?:"([0-9]{1,40})"|([0-9]{1,40}))\s*(?:;.*)?\Z', re.IGNORECASE)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -50,11 +50,11 @@ class Reading(msgspec.Struct, frozen=True):
         faults = [fault for fault, text in asked if not _POSITION.match(text)]
         if faults:
             raise RequestProblem(unfit(*faults))
-        return cls(max(int(text) for _, text in asked), wait)
+        return cls(min(max(int(text) for _, text in asked), MAX_POSITION), wait)
 
 
 def _detail(text: str) -> str:
-    return f"{text[:40]!a} is not a position: give 1 to 18 digits"
+    return f"{text[:40]!a} is not a position: give 1 to 40 digits"
 
 
 def _wait(preference: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -30,7 +31,9 @@ _CHECKPOINT = "select position, generation from app.checkpoints where view = %s"
 _ENSURE = "insert into app.checkpoints (view) values (%s) on conflict do nothing"
 _ANEW = "update app.checkpoints set position = 0, generation = generation + 1 where view = %s and position > 0"
 _NO_CONNECTION = (PoolClosed, PoolTimeout, TooManyRequests)
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, *_NO_CONNECTION)
+_LIMIT = 10.0
+"""Seconds that a statement may take: a server that hangs is as good as one that is away."""
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_NO_CONNECTION)
 _STALE = 8
 """So many dead connections are passed over before a read fails: more than die unnoticed in a pool that is in use."""
 _LAGS = """
@@ -168,7 +171,7 @@ class PostgresViewStore:
         return await self._all(query, arguments)
 
     async def _all(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
-        async with self._connected() as connection:
+        async with self._connected() as connection, asyncio.timeout(_LIMIT):
             cursor = await connection.execute(query, arguments, prepare=True, binary=True)
             return cast(list[tuple[Any, ...]], await cursor.fetchall())
 

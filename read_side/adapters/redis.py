@@ -127,6 +127,10 @@ class RedisHotCopy:
         """Whether Redis answered when it was last asked."""
         return self._breaker.closed
 
+    async def greet(self) -> None:
+        """Ask once, so that from the start it is known, and said, whether Redis answers."""
+        await self._ask(lambda: self._client.mget(["view:any:checkpoint"]))
+
     async def save_page(self, view: View[R], page: Page[R]) -> None:
         if view.hot is None or self._signals.epoch is None:
             return

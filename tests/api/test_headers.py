@@ -111,7 +111,9 @@ async def test_a_condition_that_holds_lets_the_command_pass(client: httpx2.Async
     assert (await client.post(UPDATE, json=moving(1), headers={"If-Match": condition})).headers["etag"] == '"2"'
 
 
-@pytest.mark.parametrize("condition", ['"2"', '"999999999999999999"'])
+@pytest.mark.parametrize(
+    "condition", ['"2"', '"999999999999999999"', '"99999999999999999999"', '"a"', '"0"', '"01"', '"-1"', '""']
+)
 async def test_a_stale_condition_is_412_and_tells_the_current_version(
     client: httpx2.AsyncClient, condition: str
 ) -> None:
@@ -121,7 +123,7 @@ async def test_a_stale_condition_is_412_and_tells_the_current_version(
     assert answer.headers["etag"] == '"1"'
 
 
-@pytest.mark.parametrize("condition", ["1", "", 'W/"1"', '"1", "2"', '"1"x', '"a"', '"0"', '"01"', '"-1"', '""', "**"])
+@pytest.mark.parametrize("condition", ["1", "", 'W/"1"', '"1", "2"', '"1"x', "**"])
 async def test_a_malformed_condition_is_400(client: httpx2.AsyncClient, condition: str) -> None:
     await client.post("/api/v1/portfolios", json=opening())
     answer = await client.post(UPDATE, json=moving(1), headers={"If-Match": condition})
@@ -164,7 +166,7 @@ async def test_the_larger_position_is_waited_for(
     [("wait=5", 5), ("respond-async, wait=5", 5), ("Wait = 5", 5), ('wait="5"', 5), ("wait=5; foo=1", 5), ("wait=0", 0),
      ("wait=3600", 30), ("wait=1, wait=9", 1),
      ("", 2), ("wait", 2), ("wait=", 2), ("wait=-1", 2), ("wait=1.5", 2), ("wait=soon", 2), ("wait=1e9", 2),
-     ("wait=" + "9" * 10, 2), (";;=,", 2), ("await=5", 2)],
+     ("wait=" + "9" * 10, 30), (";;=,", 2), ("await=5", 2)],
 )  # fmt: skip
 async def test_how_long_is_a_preference_and_a_malformed_one_is_ignored(
     client: httpx2.AsyncClient, behind: Behind, prefer: str, wait: float
@@ -173,7 +175,7 @@ async def test_how_long_is_a_preference_and_a_malformed_one_is_ignored(
     assert behind.portfolios.asked == [(0, wait)]
 
 
-@pytest.mark.parametrize("position", ["x", "-1", "", "1.0", "9" * 19, "\u0661"])
+@pytest.mark.parametrize("position", ["x", "-1", "", "1.0", "9" * 41, "\u0661"])
 async def test_a_position_that_is_none_is_422(client: httpx2.AsyncClient, position: str) -> None:
     answer = await client.get(STATE, params={"at_least": position}, headers=raw({"X-Min-Position": position}))
     assert pointers(is_problem(answer, 422, "invalid-request")) == ["at_least", "X-Min-Position"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +87,52 @@ def test_the_application_keeps_its_document(app: Application) -> None:
     assert findings(url=app.url, max_examples=8) == []
     assert app.ready()
     assert "Traceback" not in app.log()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: nine\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"POST /api/v1/portfolios HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_not_http_is_answered_with_a_problem(app: Application, request_bytes: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as connection:
+        connection.sendall(request_bytes)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["code"] == "bad-request"
+
+
+@pytest.mark.parametrize("length", ["9000000", "0" * 40 + "9000000"])
+def test_a_body_that_is_too_large_is_told_whatever_its_length_looks_like(app: Application, length: str) -> None:
+    head = f"POST /api/v1/portfolios HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", app.port), timeout=30) as connection:
+        connection.sendall(head + b" " * 9_000_000)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413")
+
+
+def test_members_by_the_thousand_are_refused_at_once(app: Application) -> None:
+    members = ",".join(f'"k{number}":0' for number in range(100_000))
+    answer = httpx2.post(f"{app.url}/api/v1/portfolios", content=f'{{{members},"k7":1}}', timeout=20)
+    assert answer.json()["code"] == "not-json"
+    assert "'k7' is there twice" in answer.json()["detail"]
+
+
+def test_a_name_in_any_script_is_found_by_its_own_text(app: Application) -> None:
+    name = "日本　株 \u202e\U0001f468\u200d\U0001f469"
+    body = {"portfolio_id": "SCRIPT", "portfolio_name": name}
+    opened = httpx2.post(f"{app.url}/api/v1/portfolios", json=body)
+    assert opened.status_code == 201
+    found = httpx2.get(
+        f"{app.url}/api/v1/portfolios", params={"search": name, "at_least": opened.headers["X-Position"]}
+    )
+    assert [item["portfolio_id"] for item in found.json()["items"]] == ["SCRIPT"]
 
 
 def test_data_survives_a_restart(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def test_an_unreadable_event_stops_and_parking_continues(database_url: str
 
 async def test_an_event_that_evolve_refuses_stops_after_what_came_before(database_url: str) -> None:
     await append(database_url, opened("A", "1"))
-    poison = await append(database_url, deposited("NEVER-OPENED", 2, "5"))
+    poison = await append(database_url, deposited("NEVER-OPENED", 1, "5"))
     head = await append(database_url, deposited("A", 2, "2"))
     async with process(database_url) as one, running(one):
         lag = await stopped(one)

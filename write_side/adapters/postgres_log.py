@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
@@ -18,6 +19,8 @@ from write_side.adapters.appender import Appender
 from write_side.log import Answer, Appended, Context, Remembered
 
 Connection = psycopg.AsyncConnection[Any]
+_LIMIT = 10.0
+"""Seconds that a read may take: a server that hangs is as good as one that is away."""
 
 
 async def connect(database_url: str) -> Connection:
@@ -122,10 +125,10 @@ class PostgresLog:
         dead = 0
         while True:
             try:
-                async with self._pool.connection() as connection:
+                async with self._pool.connection() as connection, asyncio.timeout(_LIMIT):
                     cursor = await connection.execute(query, arguments, prepare=True, binary=True)
                     return cast(list[tuple[Any, ...]], await cursor.fetchall())
-            except (PoolTimeout, PoolClosed) as error:
+            except (PoolTimeout, PoolClosed, TimeoutError) as error:
                 raise StoreUnavailable(f"the event log cannot be read: {error}") from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 dead += 1
