@@ -15,6 +15,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from api import logs
 from api.embedded import EmbeddedServers
 from benchmarks import append, http, load, projection
 from benchmarks.harness import Place, Result, fsync_microseconds
@@ -37,6 +38,7 @@ def main(
     unknown = sorted(set(names or ()) - set(BENCHMARKS))
     if unknown:
         raise typer.BadParameter(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    logs.configure("WARNING")
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="foliolog-bench-") as folder:
         fsync = fsync_microseconds(Path(folder))

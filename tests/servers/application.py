@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+
+from api.orphans import PARENT
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -54,7 +57,7 @@ class Application:
                     *arguments,
                 ],
                 cwd=ROOT,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **_mortal()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -99,6 +102,11 @@ class Application:
                 raise AssertionError(f"no process with {word!r} under the application:\n{self.log()[-4000:]}")
             time.sleep(0.05)
         return found[0]
+
+
+def _mortal() -> dict[str, str]:
+    """Return what makes it end with this process, however that ends; only the main thread lives as long."""
+    return {PARENT: str(os.getpid())} if threading.current_thread() is threading.main_thread() else {}
 
 
 def _below(pid: int) -> list[int]:
