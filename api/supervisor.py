@@ -132,14 +132,18 @@ class _Watch(threading.Thread):
         super().__init__(name="watch", daemon=True)
         self._servers = servers
         self.ending = threading.Event()
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
     def run(self) -> None:
         try:
             while not self.ending.wait(_LOOK):
                 self._servers.watch()
-        except BaseException as error:  # reported: the main thread raises it
-            self.error = error
+        except Exception as error:
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """Hand it to the main thread, which raises it."""
+        self.error = error
 
 
 def supervise(

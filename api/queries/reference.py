@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, Final
@@ -11,9 +13,11 @@ from starlette.responses import HTMLResponse, Response
 
 from api.routing import Route
 
+_CODE: Final = re.compile(r"`([^`]+)`")
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "code{font-size:.95em}summary{cursor:pointer}details{margin:.5rem 0}b{display:inline-block;min-width:4.5rem}"
+    "pre{background:#f4f4f4;padding:.5rem 1rem;overflow-x:auto;font-size:.85em}code{white-space:nowrap}"
     "table{border-collapse:collapse;margin:.5rem 0 1rem 1rem}td{padding:.1rem 1rem .1rem 0;vertical-align:top}"
 )
 
@@ -40,7 +44,7 @@ def _page(document: Mapping[str, Any]) -> str:
     title = escape(f"{info['title']} {info['version']}")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f"<h1>{title}</h1><p>{escape(info['description'])}</p><p>The whole of it for programs: "
+        f"<h1>{title}</h1><p>{_text(info['description'])}</p><p>The whole of it for programs: "
         f'<a href="/openapi.json">/openapi.json</a>; what can go wrong: <a href="/problems">/problems</a>.</p>'
         f"{''.join(operations)}</html>"
     )
@@ -51,10 +55,27 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         (parameter["in"], parameter["name"], parameter.get("description", ""))
         for parameter in operation.get("parameters", ())
     ]
-    rows += [("answer", status, answer["description"]) for status, answer in operation["responses"].items()]
-    cells = "".join(f"<tr><td>{place}<td><code>{escape(name)}</code><td>{escape(text)}" for place, name, text in rows)
+    rows += [("answer", status, answer["description"]) for status, answer in sorted(operation["responses"].items())]
+    cells = "".join(f"<tr><td>{place}<td><code>{escape(name)}</code><td>{_text(text)}" for place, name, text in rows)
     name = f"<b>{method.upper()}</b> <code>{escape(path)}</code> {escape(operation['summary'])}"
     return (
         f"<details><summary>{name}</summary>"
-        f"<p>{escape(operation.get('description', ''))}</p><table>{cells}</table></details>"
+        f"<p>{_text(operation.get('description', ''))}</p>{_bodies(operation)}<table>{cells}</table></details>"
     )
+
+
+def _bodies(operation: Mapping[str, Any]) -> str:
+    """Return the examples of the request's body and of the answers when it goes well, each under its name."""
+    asked = operation.get("requestBody", {})
+    answers = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    shown = []
+    for what, holder in [("body", asked), *(("answer", answer) for answer in answers)]:
+        for name, example in holder.get("content", {}).get("application/json", {}).get("examples", {}).items():
+            text = json.dumps(example["value"], indent=2, ensure_ascii=False, default=str)
+            shown.append(f"<p>{what}: {escape(name.replace('_', ' '))}</p><pre>{escape(text)}</pre>")
+    return "".join(shown)
+
+
+def _text(description: str) -> str:
+    """Return a description as HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(description))

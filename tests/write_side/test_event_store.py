@@ -6,21 +6,18 @@ import asyncio
 from decimal import Decimal
 from itertools import pairwise
 
-import psycopg
 import pytest
 
 from domain.errors import (
     AlreadyExists,
     Broken,
-    KeyInFlight,
-    KeyReused,
     NotFound,
     Overloaded,
     RuleViolated,
     StaleVersion,
 )
 from domain.portfolio import Portfolio
-from tests.write_side.stores import NOW, Store, by, event_store, moved, once
+from tests.write_side.stores import NOW, by, event_store, moved
 from write_side.log import ANY_VERSION, Conflict
 
 
@@ -171,61 +168,6 @@ async def test_if_match(database_url: str) -> None:
             await one.move("B", "1", context=by(expected_version=ANY_VERSION))
 
 
-async def test_twenty_equal_keys_at_once_are_one_effect(database_url: str) -> None:
-    async with event_store(database_url) as one, event_store(database_url) as other:
-        await one.open("A")
-        stores = [one, other] * 10
-        results = await asyncio.gather(
-            *(store.move("A", "1", context=once("key-1")) for store in stores), return_exceptions=True
-        )
-        done = [result for result in results if not isinstance(result, BaseException)]
-        assert done
-        assert all(isinstance(result, KeyInFlight) for result in results if isinstance(result, BaseException))
-        assert {(result.position, result.version) for result in done} == {(2, 2)}
-        assert {result.answer.body for result in done if result.answer} == {b"1"}
-        assert await one.cash("A") == Decimal(1)
-        again = await other.move("A", "1", context=once("key-1"))
-        assert again.replayed
-        assert again.answer is not None
-        assert (again.position, again.version, again.answer.body) == (2, 2, b"1")
-
-
-async def test_a_key_is_looked_at_before_refusals_and_if_match(database_url: str) -> None:
-    async with event_store(database_url) as one:
-        first = await one.open("A", context=once("open"))
-        again = await one.open("A", context=once("open"))
-        assert again.replayed
-        assert again.position == first.position
-        context = once("move")
-        await one.move("A", "1", context=by(expected_version=1, remember=context.remember))
-        again = await one.move("A", "1", context=by(expected_version=1, remember=context.remember))
-        assert again.replayed
-        with pytest.raises(KeyReused, match="'move' was used before"):
-            await one.move("A", "1", context=once("move", b"another request"))
-        with pytest.raises(KeyReused):
-            await one.open("B", context=once("move", b"another request"))
-        assert (await one.move("A", "1", context=once("move", caller="somebody else"))).version == 3
-
-
-async def test_refusals_are_not_remembered(database_url: str) -> None:
-    async with event_store(database_url) as one:
-        with pytest.raises(NotFound):
-            await one.move("A", "1", context=once("early"))
-        await one.open("A")
-        assert not (await one.move("A", "1", context=once("early"))).replayed
-
-
-async def test_an_accepted_command_that_changes_nothing_is_remembered_too(database_url: str) -> None:
-    async with event_store(database_url) as one:
-        await one.open("A", "5")
-        for replayed in (False, True):
-            done = await one.store.change(
-                Portfolio, "A", lambda portfolio: None, once("nothing"), missing=lambda: NotFound("A")
-            )
-            assert (done.position, done.version, done.replayed) == (1, 1, replayed)
-        assert await one.log.head() == 1
-
-
 async def test_a_full_queue_refuses_and_a_closing_one_commits_what_waits(database_url: str) -> None:
     async with event_store(database_url) as one:
         one.appender.capacity = 3
@@ -251,21 +193,6 @@ async def test_a_command_waits_for_its_turn_only_so_long(database_url: str) -> N
         assert (await one.move("A", "1")).version == 2
 
 
-async def test_cancelled_callers_do_no_harm(database_url: str) -> None:
-    async with event_store(database_url) as one:
-        await one.open("A")
-        tasks = [asyncio.create_task(one.move("A", "1", context=once(f"k{number}"))) for number in range(30)]
-        await asyncio.sleep(0)
-        for task in tasks[::3]:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        done = [result for result in results if not isinstance(result, BaseException)]
-        assert len(done) >= 20
-        again = [await one.move("A", "1", context=once(f"k{number}")) for number in range(30)]
-        assert await one.cash("A") == Decimal(30)
-        assert sum(result.replayed for result in again) >= len(done)
-
-
 async def test_what_fails_beside_the_log_does_not_end_the_writer(database_url: str) -> None:
     async with event_store(database_url) as one:
 
@@ -275,40 +202,3 @@ async def test_what_fails_beside_the_log_does_not_end_the_writer(database_url: s
         one.appender.observe = fail
         assert (await one.open("A")).position == 1
         assert (await one.open("B")).position == 2
-
-
-async def snapshot_version(one: Store, database_url: str) -> int:
-    await one.store.close()
-    async with await psycopg.AsyncConnection.connect(database_url) as connection:
-        row = await (await connection.execute("select max(originator_version) from es.snapshots")).fetchone()
-        assert row is not None
-        return int(row[0] or 0)
-
-
-async def test_a_snapshot_that_cannot_be_read_is_passed_over(database_url: str) -> None:
-    async with event_store(database_url, cache_size=1, snapshot_every=5) as one:
-        for name in ("A", "B"):
-            await one.open(name)
-        for _ in range(6):
-            await one.move("A", "1")
-            await one.move("B", "1")
-        assert await snapshot_version(one, database_url) == 5
-        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-            unreadable = "replace(convert_from(state, 'UTF8'), 'ACTIVE', 'ASLEEP')"
-            await connection.execute(f"update es.snapshots set state = convert_to({unreadable}, 'UTF8')")
-        assert await one.cash("A") == Decimal(6)
-
-
-async def test_snapshots_are_taken_and_change_nothing(database_url: str) -> None:
-    async with event_store(database_url, snapshot_every=10) as one:
-        await one.open("A")
-        for _ in range(8):
-            await one.move("A", "1", "1", "-0.25")
-        assert await snapshot_version(one, database_url) == 22
-        snapshot = await one.log.snapshot(Portfolio, "portfolio/A")
-        assert snapshot is not None
-        assert snapshot.version == 22
-        from_snapshot = await one.store.load(Portfolio, "A")
-        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-            await connection.execute("delete from es.snapshots")
-        assert await one.store.load(Portfolio, "A") == from_snapshot

@@ -111,7 +111,7 @@ class Appender:
                 except Exception as error:  # a defect of ours: told to everyone it concerns, and the next group goes on
                     self._fail(group, OutcomeUnknown(f"the event log's writer failed: {type(error).__name__}"))
                     await self._disconnect()
-                    _say("error", "group failed", error=repr(error), commands=len(group))
+                    _report("error", "group failed", error=repr(error), commands=len(group))
             if self._closing:
                 return
 
@@ -155,7 +155,7 @@ class Appender:
             except pg.UniqueViolation:
                 unsure = True
             except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
-                _say("warning", "event log lost", error=str(error), commands=len(group))
+                _report("warning", "event log lost", error=str(error), commands=len(group))
                 await self._disconnect()
                 unsure = unsure or any(command.sent for command in group)
                 group = self._expire(group)
@@ -192,7 +192,9 @@ class Appender:
     async def _one_by_one(self, group: list[Pending], error: Exception) -> None:
         """Something in the group cannot be stored: only its own caller hears of it."""
         if len(group) == 1:
-            _say("error", "event log refuses a command", error=repr(error), command_id=str(group[0].context.command_id))
+            _report(
+                "error", "event log refuses a command", error=repr(error), command_id=str(group[0].context.command_id)
+            )
             self._fail(group, Broken(f"the event log cannot store the command: {type(error).__name__}"))
             return
         for command in group:
@@ -227,7 +229,7 @@ class Appender:
             self._connection = None
 
 
-def _say(level: str, event: str, **about: Any) -> None:
+def _report(level: str, event: str, **about: Any) -> None:
     """Log; a log that cannot be written (its reader has gone) must not end the writer of events."""
     with suppress(OSError, ValueError):
         getattr(log, level)(event, **about)
