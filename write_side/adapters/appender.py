@@ -191,10 +191,10 @@ class Appender:
 
     async def _one_by_one(self, group: list[Pending], error: Exception) -> None:
         """Something in the group cannot be stored: only its own caller hears of it."""
+        group = [command for command in group if not command.future.done()]
         if len(group) == 1:
-            _report(
-                "error", "event log refuses a command", error=repr(error), command_id=str(group[0].context.command_id)
-            )
+            command_id = str(group[0].context.command_id)
+            _report("error", "event log refuses a command", error=repr(error), command_id=command_id)
             self._fail(group, Broken(f"the event log cannot store the command: {type(error).__name__}"))
             return
         for command in group:
