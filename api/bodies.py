@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from api.numbers import loads, wrong
 from api.problems import Misfit, RequestProblem, pointer, unfit
-from domain.errors import Fault
 
 MAX_FAULTS: Final = 5_000
 """More than the largest body that is meant can have: 1,000 updates with every member wrong."""
@@ -58,7 +57,7 @@ def validated(model: type[B], value: Any, context: Circumstances) -> B:
         if error.error_count() > MAX_FAULTS:
             faults = [Misfit("pointer", "", f"has {error.error_count()} faults, too many to tell")]
         else:
-            faults = [misfit for fault in error.errors(include_url=False) for misfit in _misfits(fault)]
+            faults = [_misfit(fault) for fault in error.errors(include_url=False)]
     raise RequestProblem(unfit(*faults))
 
 
@@ -73,19 +72,10 @@ def fits(rule: Callable[[Any], str | None]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def own_faults(faults: Iterable[Fault]) -> None:
-    """For validators: raise these faults of the domain, each at its own place below the value validated."""
-    found = tuple(faults)
-    if found:
-        raise PydanticCustomError("faults", "has faults", {"faults": found})
-
-
-def _misfits(fault: ErrorDetails) -> Iterable[Misfit]:
+def _misfit(fault: ErrorDetails) -> Misfit:
     place = pointer(fault["loc"])
     context: Mapping[str, Any] = fault.get("ctx", {})
     match fault["type"]:
-        case "faults":
-            return [Misfit("pointer", place + own.pointer, own.detail) for own in context["faults"]]
         case "extra_forbidden":
             detail = "is not a member that is known here"
         case "missing":
@@ -96,7 +86,7 @@ def _misfits(fault: ErrorDetails) -> Iterable[Misfit]:
             detail = f"{str(fault['input'])[:40]!a} is not {context['expected']}"
         case _:
             detail = fault["msg"][:1].lower() + fault["msg"][1:]
-    return [Misfit("pointer", place, detail)]
+    return Misfit("pointer", place, detail)
 
 
 def has_controls(text: str) -> bool:

@@ -64,6 +64,16 @@ def wrong_amount(amount: Decimal) -> str | None:
     return outside_bounds(amount, MAX_CASH_PLACES)
 
 
+def wrong_instrument(kind: TransactionType, instrument_id: str | None) -> str | None:
+    """Return what is wrong with the instrument of an update of this kind, or None."""
+    return None if instrument_id in (None, CASH) else f"{kind} moves cash: leave it out or say {CASH}"
+
+
+def wrong_price(kind: TransactionType, price: Decimal | None) -> str | None:
+    """Return what is wrong with the price of an update of this kind, or None."""
+    return None if price is None or price == ONE else f"{kind} moves cash: leave it out or say 1"
+
+
 def wrong_time(timestamp: datetime, now: datetime) -> str | None:
     """Return what is wrong with the business time of an update, or None."""
     if timestamp <= now + MAX_CLOCK_SKEW:
@@ -82,16 +92,12 @@ class PositionUpdate:
 
     def faults(self, pointer: str) -> list[Fault]:
         """Return everything wrong with the update itself, whatever the portfolio holds."""
-        found = []
-        if wrong := wrong_amount(self.quantity_change):
-            found.append(Fault(f"{pointer}/quantity_change", wrong))
-        if self.instrument_id not in (None, CASH):
-            found.append(
-                Fault(f"{pointer}/instrument_id", f"{self.transaction_type} moves cash: leave it out or say {CASH}")
-            )
-        if self.price is not None and self.price != ONE:
-            found.append(Fault(f"{pointer}/price", f"{self.transaction_type} moves cash: leave it out or say 1"))
-        return found
+        checked = {
+            "quantity_change": wrong_amount(self.quantity_change),
+            "instrument_id": wrong_instrument(self.transaction_type, self.instrument_id),
+            "price": wrong_price(self.transaction_type, self.price),
+        }
+        return [Fault(f"{pointer}/{member}", wrong) for member, wrong in checked.items() if wrong]
 
 
 class PortfolioOpened(Created):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator, Field, ValidationInfo
 from starlette.responses import Response
 
-from api.bodies import Body, Text, circumstances, fits, own_faults
+from api.bodies import Body, Text, circumstances, fits
 from api.commands.calls import Calling
 from api.documented import COMMAND_PROBLEMS, answered, examples, problems
 from api.numbers import Moment, Number, wrong
@@ -24,8 +24,10 @@ from domain.portfolio import (
     TransactionType,
     wrong_amount,
     wrong_id,
+    wrong_instrument,
     wrong_name,
     wrong_opening_cash,
+    wrong_price,
     wrong_time,
 )
 from domain.valuation import value
@@ -48,6 +50,18 @@ def _not_ahead(at: datetime, info: ValidationInfo) -> datetime:
     if fault := wrong_time(at, circumstances(info).now):
         raise wrong(fault)
     return at
+
+
+def _of_its_kind(rule: Callable[[TransactionType, Any], str | None]) -> AfterValidator:
+    """Return the validator of a member whose rule depends on the kind of the update, where that itself fits."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        kind = info.data.get("transaction_type")
+        if kind is not None and (fault := rule(kind, value)):
+            raise wrong(fault)
+        return value
+
+    return AfterValidator(check)
 
 
 # The rules of single values are the domain's; they are asked here too, so that all faults of a body are told at once,
@@ -73,22 +87,20 @@ class PositionUpdateBody(Body):
     transaction_type: TransactionType
     quantity_change: Annotated[Number, fits(wrong_amount)]
     """The size moved, always positive."""
-    instrument_id: str | None = None
+    instrument_id: Annotated[str | None, _of_its_kind(wrong_instrument)] = None
     """For DEP and WD: absent or `CASH`."""
-    price: Number | None = None
+    price: Annotated[Number | None, _of_its_kind(wrong_price)] = None
     """For DEP and WD: absent or 1."""
 
 
 def _asked(body: PositionUpdateBody) -> PositionUpdate:
-    """Return the update as the domain takes it, once the domain finds nothing wrong with it by itself."""
-    update = PositionUpdate(
+    """Return the update as the domain takes it."""
+    return PositionUpdate(
         transaction_type=body.transaction_type,
         quantity_change=body.quantity_change,
         instrument_id=body.instrument_id,
         price=body.price,
     )
-    own_faults(update.faults(""))
-    return update
 
 
 Updates = Annotated[

@@ -187,3 +187,14 @@ async def test_a_query_that_does_not_fit_names_every_parameter(
     problem = is_problem(await client.get(f"/api/v1/portfolios?{query}"), 422, "invalid-request")
     assert pointers(problem) == places
     assert all("parameter" in fault for fault in problem["errors"])
+
+
+async def test_faults_of_shape_of_content_and_between_members_are_told_at_once(client: httpx2.AsyncClient) -> None:
+    await client.post("/api/v1/portfolios", json=opening())
+    update = {"transaction_type": "DEP", "quantity_change": -5, "price": 2, "instrument_id": "AAPL", "fee": 1}
+    answer = await client.post(
+        "/api/v1/portfolio/ACC-1/update", json={"updates": [update], "timestamp": "2025-06-21T10:00:00"}
+    )
+    told = pointers(is_problem(answer, 422, "invalid-request"))
+    places = [f"/updates/0/{member}" for member in ("quantity_change", "instrument_id", "price", "fee")]
+    assert sorted(told) == sorted([*places, "/timestamp"])
