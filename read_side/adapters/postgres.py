@@ -30,10 +30,11 @@ PREPARE_CLASS = 1718382440
 _CHECKPOINT = "select position, generation from app.checkpoints where view = %s"
 _ENSURE = "insert into app.checkpoints (view) values (%s) on conflict do nothing"
 _ANEW = "update app.checkpoints set position = 0, generation = generation + 1 where view = %s and position > 0"
-_NO_CONNECTION = (PoolClosed, PoolTimeout, TooManyRequests)
+_HOPELESS = (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError)
+"""After these another connection would not help: there is none, or the server hangs."""
 _LIMIT = 10.0
 """Seconds that a statement may take: a server that hangs is as good as one that is away."""
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_NO_CONNECTION)
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, *_HOPELESS)
 _STALE = 8
 """So many dead connections are passed over before a read fails: more than die unnoticed in a pool that is in use."""
 _LAGS = """
@@ -166,7 +167,7 @@ class PostgresViewStore:
             try:
                 return await self._all(query, arguments)
             except StoreUnavailable as error:
-                if isinstance(error.__cause__, _NO_CONNECTION):
+                if isinstance(error.__cause__, _HOPELESS):
                     raise
         return await self._all(query, arguments)
 
