@@ -12,6 +12,7 @@ def main() -> None:
     end_with_parent()
     import typer
 
+    from api.cli.demo import demo
     from api.cli.migrate import migrate
     from api.cli.serve import serve
     from api.cli.views import park, rebuild, verify, views
@@ -23,7 +24,7 @@ def main() -> None:
         pretty_exceptions_enable=False,
     )
     app.callback()(lambda: None)
-    for command in (serve, views, rebuild, verify, park, migrate):
+    for command in (serve, demo, views, rebuild, verify, park, migrate):
         app.command()(command)
     app(prog_name="./run")
 

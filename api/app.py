@@ -10,21 +10,35 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 import api.commands.portfolio
+import api.commands.prices
+import api.commands.securities
+import api.queries.analytics
 import api.queries.portfolio
+import api.queries.prices
 import api.queries.problems
 import api.queries.reference
+import api.queries.securities
 import api.queries.system
-from api.documented import tidied
+import api.queries.transactions
+from api.documented import tidied, with_whole_examples
 from api.errors import Answers, OwnBody
 from api.metrics import HttpMetrics, InFlight
 from api.middleware import Http
 from api.queries.system import Health
+from read_side.analytics import Analytics
+from read_side.past import PastStates
 from read_side.portfolio import Portfolios
+from read_side.prices import Prices
+from read_side.securities import Securities
+from read_side.states import States
+from read_side.transactions import Transactions
 from write_side.event_store import EventStore
+from write_side.ports import Prices as PriceBook
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -35,13 +49,34 @@ DESCRIPTION = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Commands:
+    """What commands need: the aggregates, and prices to value their answers at."""
+
+    store: EventStore
+    prices: PriceBook
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queries:
+    """What is asked."""
+
+    portfolios: Portfolios
+    states: States
+    past: PastStates
+    analytics: Analytics
+    prices: Prices
+    securities: Securities
+    transactions: Transactions
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deps:
-    """What the routes need. Without a ``store`` there are no commands, without ``portfolios`` no queries (roles)."""
+    """What the routes need; a role may be without commands or without queries."""
 
     clock: Callable[[], datetime]
     health: Health
-    store: EventStore | None = None
-    portfolios: Portfolios | None = None
+    commands: Commands | None = None
+    queries: Queries | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     in_flight: InFlight = field(default_factory=InFlight)
     log_all: bool = False
@@ -62,7 +97,9 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
         if self.openapi_schema is None:
-            tidied(super().openapi())
+            document = super().openapi()
+            tidied(document)
+            with_whole_examples(document, [route for route in self.routes if isinstance(route, APIRoute)])
         return super().openapi()
 
 
@@ -94,11 +131,19 @@ def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application
 
 def _routers(deps: Deps, app: Application) -> list[APIRouter]:
     """Return all routers, those asked most first: a request is matched against one route after the other."""
+    asked, told, clock = deps.queries, deps.commands, deps.clock
     routers = []
-    if deps.portfolios is not None:
-        routers.append(api.queries.portfolio.routes(deps.portfolios))
-    if deps.store is not None:
-        routers.append(api.commands.portfolio.routes(deps.store, deps.clock))
+    if asked is not None:
+        routers.append(api.queries.portfolio.routes(asked.portfolios, asked.states, asked.past))
+    if told is not None:
+        routers.append(api.commands.portfolio.routes(told.store, told.prices, clock))
+        routers.append(api.commands.prices.routes(told.store, clock))
+        routers.append(api.commands.securities.routes(told.store, clock))
+    if asked is not None:
+        routers.append(api.queries.analytics.routes(asked.analytics))
+        routers.append(api.queries.transactions.routes(asked.transactions))
+        routers.append(api.queries.prices.routes(asked.prices))
+        routers.append(api.queries.securities.routes(asked.securities))
     routers.append(api.queries.system.routes(deps.health, deps.registry))
     routers.append(api.queries.problems.routes())
     routers.append(api.queries.reference.routes(app.openapi))

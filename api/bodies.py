@@ -11,11 +11,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
-from api.numbers import loads, wrong
+from api.numbers import Moment, loads, wrong
 from api.problems import Misfit, RequestProblem, pointer, unfit
+from domain.portfolio import wrong_time
 
-MAX_FAULTS: Final = 5_000
-"""More than the largest body that is meant can have: 1,000 updates with every member wrong."""
+MAX_FAULTS: Final = 20_001
+"""As many as the largest body that is meant can have: 10,000 prices with every id and price wrong, and `as_of`."""
 
 B = TypeVar("B", bound="Body")
 
@@ -84,6 +85,8 @@ def _misfit(fault: ErrorDetails) -> Misfit:
             detail = "is not an object"
         case "enum":
             detail = f"{str(fault['input'])[:40]!a} is not {context['expected']}"
+        case "fault":
+            detail = fault["msg"]
         case _:
             detail = fault["msg"][:1].lower() + fault["msg"][1:]
     return Misfit("pointer", place, detail)
@@ -102,3 +105,13 @@ def _without_controls(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_without_controls)]
 """A text for people: without control characters."""
+
+
+def _not_ahead(at: datetime, info: ValidationInfo) -> datetime:
+    if fault := wrong_time(at, circumstances(info).now):
+        raise wrong(fault)
+    return at
+
+
+BusinessTime = Annotated[Moment, AfterValidator(_not_ahead)]
+"""When something happened or from when it is so: at most five minutes ahead of the clock."""

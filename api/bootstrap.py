@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,37 +10,61 @@ from typing import Any
 
 import psycopg
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 from psycopg_pool import AsyncConnectionPool
 
 from api import health
-from api.app import Deps
+from api.app import Commands, Deps, Queries
+from api.gauges import flushes, lags
 from api.queries.system import Part, State
 from api.settings import Settings
-from domain.errors import Broken, FoliologError, NotFound, StoreUnavailable
+from domain.errors import Broken, NotFound, StoreUnavailable
 from migrations import NEWEST
 from projections.portfolio import PORTFOLIO_PROJECTOR
+from projections.prices import PRICE_PROJECTOR
 from projections.projector import Projector
+from projections.returns import RETURNS_PROJECTOR
 from projections.runner import Runner
+from projections.securities import SECURITY_PROJECTOR
+from projections.transactions import TRANSACTION_PROJECTOR
 from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_builder import PostgresBuilder
 from read_side.adapters.postgres_leader import PostgresLeadership
 from read_side.adapters.postgres_signals import Listener
 from read_side.adapters.redis import RedisHotCopy
-from read_side.adapters.redis import connect as connect_redis
-from read_side.lag import Lags
+from read_side.adapters.redis_link import Link
+from read_side.adapters.redis_link import connect as connect_redis
+from read_side.adapters.redis_rendered import RedisRendered
+from read_side.analytics import Analytics
+from read_side.past import PastStates
 from read_side.portfolio import Portfolios
+from read_side.price_table import PriceTable
+from read_side.prices import Prices
+from read_side.returns import Tracks
+from read_side.securities import Securities
 from read_side.signals import Signals
-from read_side.tasks import end
-from write_side.adapters.appender import Appender, Flush
+from read_side.states import States
+from read_side.tail import Tail
+from read_side.transactions import Transactions
+from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import PostgresLog, connect
 from write_side.event_store import EventStore
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
-PROJECTORS: tuple[Projector[Any], ...] = (PORTFOLIO_PROJECTOR,)
+PROJECTORS: tuple[Projector[Any], ...] = (
+    PORTFOLIO_PROJECTOR,
+    PRICE_PROJECTOR,
+    SECURITY_PROJECTOR,
+    RETURNS_PROJECTOR,
+    TRANSACTION_PROJECTOR,
+)
 """The registry of views: one line each."""
-_MEASURE_EVERY = 2.0
+_HOT_READ = 0.25
+_HOT_WRITE = 2.0
+"""Seconds that Redis may take: a page of a projection is larger than an answer, and nobody waits for it."""
+_PACE = 0.01
+"""Seconds between two pages of a view that is not the first to be read after a command."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +78,18 @@ class Reading:
     log: PostgresLog
     views: PostgresViewStore
     signals: Signals
+    link: Link | None
     hot: RedisHotCopy | None
 
 
 @asynccontextmanager
-async def reading(settings: Settings, *, appender: Appender | None = None) -> AsyncIterator[Reading]:
-    """Open what reads; raises ``StoreUnavailable`` when the database cannot be reached."""
+async def reading(
+    settings: Settings, *, appender: Appender | None = None, redis_timeout: float = _HOT_READ
+) -> AsyncIterator[Reading]:
+    """Open what reads; ``redis_timeout`` is how many seconds Redis may take.
+
+    Raises ``StoreUnavailable`` when the database cannot be reached.
+    """
     database_url = _database_url(settings)
     async with AsyncExitStack() as stack:
         pool: Pool = AsyncConnectionPool(
@@ -77,13 +106,14 @@ async def reading(settings: Settings, *, appender: Appender | None = None) -> As
         listener = Listener(database_url, signals)
         await listener.start()
         stack.push_async_callback(listener.close)
-        hot = None
+        link = None
         if settings.redis_url is not None:
-            hot = RedisHotCopy(connect_redis(settings.redis_url), signals)
-            stack.push_async_callback(hot.close)
-            await hot.greet()
+            link = Link(connect_redis(settings.redis_url, timeout=redis_timeout))
+            stack.push_async_callback(link.close)
+            await link.greet()
+        hot = RedisHotCopy(link, signals) if link is not None else None
         views = PostgresViewStore(pool.connection, signals)
-        yield Reading(database_url, pool, PostgresLog(pool, appender), views, signals, hot)
+        yield Reading(database_url, pool, PostgresLog(pool, appender), views, signals, link, hot)
 
 
 @asynccontextmanager
@@ -93,26 +123,55 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
     async with AsyncExitStack() as stack:
         database_url = _database_url(settings)
         appender = Appender(
-            connect=lambda: connect(database_url), capacity=settings.command_queue, observe=_flushes(registry)
+            connect=lambda: connect(database_url), capacity=settings.command_queue, observe=flushes(registry)
         )
         parts = await stack.enter_async_context(reading(settings, appender=appender))
         store = None
         if commands:
             await appender.start()
             store = EventStore(parts.log, cache_size=settings.aggregate_cache, snapshot_every=settings.snapshot_every)
-            appender.reconnected = store.forget
             stack.push_async_callback(store.close)
             stack.push_async_callback(appender.close)
             depth = Gauge("foliolog_append_queue_depth", "Commands that wait for the event log", registry=registry)
             depth.set_function(lambda: appender.depth)
-        if queries:
-            await _prepared(parts.views)
-        await stack.enter_async_context(_measured(parts.views, parts.signals, registry))
+        await _prepared(parts.views)
+        prices = Prices(parts.views, parts.signals)
+        table = PriceTable(parts.log, prices, parts.signals)
+        appender.committed = table.heard
+        await table.start()
+        stack.push_async_callback(table.close)
+        await stack.enter_async_context(lags(parts.views, parts.signals, registry))
+        portfolios = Portfolios(parts.views, parts.signals, parts.hot)
+        copy = None
+        if parts.link is not None:
+            copy = RedisRendered(parts.link, settings=str(settings.risk_free_rate))
+            stack.push_async_callback(copy.close)
+        states = States(portfolios, table, parts.signals, copy)
+        rate = settings.risk_free_rate
+        asked = Queries(
+            portfolios=portfolios,
+            states=states,
+            past=PastStates(parts.log, prices, parts.signals),
+            analytics=Analytics(Tracks(parts.views, parts.signals), states, copy, risk_free_rate=rate),
+            prices=prices,
+            securities=Securities(parts.views, parts.signals),
+            transactions=Transactions(parts.views, parts.signals, portfolios),
+        )
+
+        def begin_anew() -> None:
+            """Forget what is remembered of the log: what is behind a new connection may be a restored one."""
+            table.forget()
+            states.forget()
+            asked.analytics.forget()
+            if store is not None:
+                store.forget()
+
+        appender.reconnected = begin_anew
         yield Deps(
             clock=lambda: datetime.now(UTC),
-            health=_health(parts, views=queries),
-            store=store,
-            portfolios=Portfolios(parts.views, parts.signals, parts.hot) if queries else None,
+            health=_health(parts, table, views=queries),
+            commands=Commands(store=store, prices=table) if store is not None else None,
+            queries=asked if queries else None,
             registry=registry,
             log_all=settings.log_requests,
         )
@@ -146,15 +205,17 @@ def projector(name: str) -> Projector[Any]:
 @asynccontextmanager
 async def projections(settings: Settings) -> AsyncIterator[Sequence[Runner[Any]]]:
     """Open one runner for each view; they do nothing until they run."""
-    async with reading(settings) as parts:
+    async with reading(settings, redis_timeout=_HOT_WRITE) as parts:
         leadership = PostgresLeadership(parts.database_url, parts.signals)
+        tail = Tail(parts.log)
         yield [
             Runner(
                 projector=projector,
-                history=parts.log,
+                history=tail,
                 leadership=leadership,
                 signals=parts.signals,
                 hot=parts.hot,
+                pace=0.0 if projector is PORTFOLIO_PROJECTOR else _PACE,
             )
             for projector in PROJECTORS
         ]
@@ -194,7 +255,7 @@ def _database_url(settings: Settings) -> str:
     return settings.database_url
 
 
-def _health(parts: Reading, *, views: bool) -> health.Checks:
+def _health(parts: Reading, table: PriceTable, *, views: bool) -> health.Checks:
     async def event_log() -> list[Part]:
         head = await parts.log.head()
         return [Part("event log", State.UP, {"position": head})]
@@ -203,59 +264,14 @@ def _health(parts: Reading, *, views: bool) -> health.Checks:
         found = await _revision(parts.pool)
         return [Part("migrations", State.UP if found == NEWEST else State.DOWN, {"revision": found, "newest": NEWEST})]
 
-    checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations}
+    async def prices() -> list[Part]:
+        members = {"position": table.position} | ({"error": table.error} if table.error else {})
+        return [Part("prices in memory", State.DOWN if table.error else State.UP, members)]
+
+    checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations, "prices in memory": prices}
     if views:
         checks["views"] = health.views(parts.views, [projector.view.name for projector in PROJECTORS])
-    if views and parts.hot is not None:
-        hot = parts.hot
-        checks["hot copy"] = health.optional("hot copy", lambda: hot.reachable)
+    if views and parts.link is not None:
+        link = parts.link
+        checks["hot copy"] = health.optional("hot copy", lambda: link.reachable)
     return health.Checks(checks)
-
-
-def _flushes(registry: CollectorRegistry) -> Any:
-    """Return what counts the appender's groups."""
-    buckets = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
-    size = Histogram(
-        "foliolog_append_group_commands",
-        "Commands that shared a commit",
-        registry=registry,
-        buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
-    )
-    took = Histogram("foliolog_append_flush_seconds", "Time of a commit", registry=registry, buckets=buckets)
-    waited = Histogram(
-        "foliolog_append_wait_seconds", "Wait of a group's oldest command", registry=registry, buckets=buckets
-    )
-
-    def observe(flush: Flush) -> None:
-        size.observe(flush.commands)
-        took.observe(flush.took)
-        waited.observe(flush.waited)
-
-    return observe
-
-
-@asynccontextmanager
-async def _measured(lags: Lags, signals: Signals, registry: CollectorRegistry) -> AsyncIterator[None]:
-    """Keep the gauges of the log and of every view's lag up to date."""
-    head = Gauge("foliolog_log_position", "Position of the last event", registry=registry)
-    head.set_function(lambda: signals.head)
-    events = Gauge("foliolog_view_lag_events", "Events a view has yet to take", ["view"], registry=registry)
-    seconds = Gauge("foliolog_view_lag_seconds", "Age of the first event not taken", ["view"], registry=registry)
-    stopped = Gauge("foliolog_view_stopped", "1 for a projection that has stopped", ["view"], registry=registry)
-
-    async def measure() -> None:
-        while True:
-            try:
-                for lag in await lags.lags():
-                    events.labels(lag.view).set(lag.events)
-                    seconds.labels(lag.view).set(lag.seconds)
-                    stopped.labels(lag.view).set(lag.stopped)
-            except FoliologError as error:
-                log.warning("lag not measured", error=str(error))
-            await asyncio.sleep(_MEASURE_EVERY)
-
-    task = asyncio.create_task(measure())
-    try:
-        yield
-    finally:
-        await end(task)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+from fastapi.routing import APIRoute
 
 from api.problems import CATALOGUE, MEDIA_TYPE
 
@@ -119,3 +121,14 @@ def tidied(document: dict[str, Any]) -> None:
                 schema = parameter["schema"]
                 kinds = [kind for kind in schema.pop("anyOf", ()) if kind.get("type") != "null"]
                 parameter["schema"] = {**kinds[0], **schema} if len(kinds) == 1 else schema
+
+
+def with_whole_examples(document: dict[str, Any], routes: Iterable[APIRoute]) -> None:
+    """Put back the examples of answers as they were given: FastAPI leaves out members that are null."""
+    for route in routes:
+        for method in route.methods or () if route.include_in_schema else ():
+            described = document["paths"][route.path_format][method.lower()]["responses"]
+            for status, response in route.responses.items():
+                for media_type, content in response.get("content", {}).items():
+                    if "examples" in content:
+                        described[str(status)]["content"][media_type]["examples"] = content["examples"]

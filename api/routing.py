@@ -11,8 +11,9 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
+from fastapi import Path
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -21,6 +22,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.bodies import Body, read_body
 from api.problems import Misfit, RequestProblem, unfit
+
+PortfolioId = Annotated[str, Path(description="Id of the portfolio.")]
+"""The path parameter that names a portfolio."""
 
 
 class ReadsItself(Protocol):

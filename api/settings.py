@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
     snapshot_every: Annotated[
         int, Field(ge=1, le=1_000_000, description="Events of one aggregate after which a snapshot is taken.")
     ] = 500
+    risk_free_rate: Annotated[
+        Decimal, Field(ge=-1, le=10, description="Yearly rate for Sharpe ratios: 0.02 is 2 %.")
+    ] = Decimal(0)
     shutdown_timeout: Annotated[
         int, Field(ge=0, le=3600, description="Seconds that running requests have to end when the server stops.")
     ] = 30

@@ -153,10 +153,12 @@ def supervise(
     *,
     stop_within: float,
     ready: Callable[[], None],
+    until: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run until SIGTERM or SIGINT, then stop the children; a second signal ends them at once.
 
-    ``ready`` is called once, when all has been started. Raises what made it give up: ``GaveUp``, ``EmbeddedError``.
+    It also ends when ``until`` says so. ``ready`` is called once, when all has been started. Raises what made it give
+    up: ``GaveUp``, ``EmbeddedError``.
     """
     signals = _Signals()
     watch = _Watch(servers) if servers is not None else None
@@ -166,7 +168,7 @@ def supervise(
         if watch is not None:
             watch.start()
         ready()
-        while not signals.count:
+        while not signals.count and not until():
             time.sleep(_LOOK)
             if watch is not None and watch.error is not None:
                 raise watch.error

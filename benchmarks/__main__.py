@@ -17,7 +17,7 @@ from rich.table import Table
 
 from api import logs
 from api.embedded import EmbeddedServers
-from benchmarks import append, http, load, projection
+from benchmarks import append, http, load, prices, projection, valuation
 from benchmarks.harness import Place, Result, fsync_microseconds
 from migrations import migrate
 
@@ -25,6 +25,8 @@ BENCHMARKS: dict[str, Callable[[Place], Awaitable[list[Result]]]] = {
     "append": append.run,
     "load": load.run,
     "projection": projection.run,
+    "valuation": valuation.run,
+    "prices": prices.run,
     "http": http.run,
 }
 

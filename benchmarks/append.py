@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from benchmarks import stock
 from benchmarks.harness import Place, Result, at_once, percentile
+from domain.base import Event
 from domain.portfolio import PositionUpdate, TransactionType
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import PostgresLog, connect
@@ -43,8 +45,12 @@ def context(key: str | None = None) -> Context:
     """Return the circumstances of a command, with an Idempotency-Key if one is given."""
     remember = None
     if key is not None:
-        remember = Remember(caller="bench", key=key, fingerprint=b"f" * 32, answer=lambda p: Answer(200, b"{}" * 100))
+        remember = Remember(caller="bench", key=key, fingerprint=b"f" * 32, answer=_answer)
     return Context(actor="bench", correlation_id="bench", remember=remember)
+
+
+async def _answer(portfolio: Any, events: Sequence[Event]) -> Answer:
+    return Answer(200, b"{}" * 100)
 
 
 async def run(place: Place) -> list[Result]:

@@ -70,9 +70,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def get(path: str) -> bytes:
+def get(path: str, **headers: str) -> bytes:
     """Return the bytes of a GET."""
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n".encode()
 
 
 def post(path: str, body: bytes) -> bytes:

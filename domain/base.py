@@ -7,11 +7,11 @@ change of this file. The codec between events and stored bytes is in ``domain/co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 from uuid import UUID
 
+import msgspec
 from eventsourcing.domain import (
     BaseAggregate,
     CanInitAggregate,
@@ -76,6 +76,8 @@ class Aggregate(BaseAggregate[str]):
     TOPIC: ClassVar[str]
     STATE_VERSION: ClassVar[int] = 1
     """Raise it when ``evolve`` changes its meaning: snapshots of another version are not read."""
+    CACHED: ClassVar[bool] = True
+    """Whether another command may want it: False for what happens once."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -122,8 +124,7 @@ class Aggregate(BaseAggregate[str]):
         return twin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """One event as it stands in the log: where, when, by whom and because of what."""
 
     position: int
@@ -135,6 +136,15 @@ class Recorded:
     correlation_id: str | None = None
     causation_id: UUID | None = None
     actor: str | None = None
+
+
+def whole_commands(events: list[Recorded]) -> list[Recorded]:
+    """Return the events without those of the last command, which may go on behind them; all where there is no other."""
+    last = events[-1].command_id
+    end = len(events)
+    while last is not None and end and events[end - 1].command_id == last:
+        end -= 1
+    return events[:end] or events
 
 
 def fold(events: Iterable[Event], aggregate: A | None = None) -> A | None:
@@ -158,4 +168,4 @@ def fold(events: Iterable[Event], aggregate: A | None = None) -> A | None:
     return aggregate
 
 
-__all__ = ["Aggregate", "Created", "Event", "OriginatorVersionError", "Recorded", "fold"]
+__all__ = ["Aggregate", "Created", "Event", "OriginatorVersionError", "Recorded", "fold", "whole_commands"]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from domain.portfolio import CASH, Status
-from domain.values import ONE, ZERO, money, ratio
+import msgspec
+
+from domain.portfolio import CASH, Holding, Status
+from domain.prices import Book, Price
+from domain.values import EXACT, ZERO, money, share
+
+LONG = "LONG"
+SHORT = "SHORT"
+_NO_MONEY = money(ZERO)
 
 
 class Holdings(Protocol):
@@ -23,26 +30,37 @@ class Holdings(Protocol):
     @property
     def cash(self) -> Decimal: ...
     @property
+    def cash_updated(self) -> datetime: ...
+    @property
+    def positions(self) -> Mapping[str, Holding]: ...
+    @property
     def last_updated(self) -> datetime: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValuedPosition:
-    """One position with the figures shown, each rounded once: money to cents, the weight to six places."""
+class ValuedPosition(msgspec.Struct, frozen=True, gc=False):
+    """One position with the figures shown, each rounded once: money to cents. Its weight is the portfolio's matter.
+
+    ``holding`` and ``price`` are what it was valued from, ``exact`` the market value before rounding.
+    """
 
     instrument_id: str
     position_type: str
     quantity: Decimal
     market_value: Decimal
-    weight: Decimal
     unrealized_pnl: Decimal
     cost_basis: Decimal
     last_updated: datetime
+    exact: Decimal
+    holding: Holding | None = None
+    price: Price | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValuedPortfolio:
-    """A portfolio with the figures shown (seed 004 ``PortfolioState``)."""
+class ValuedPortfolio(msgspec.Struct, frozen=True, gc=False):
+    """A portfolio with the figures shown (seed 004 ``PortfolioState``).
+
+    ``positions`` and ``weights`` (six places) are by instrument in its order, ``CASH`` the last; ``exact`` is the total
+    value before rounding.
+    """
 
     portfolio_id: str
     portfolio_name: str
@@ -50,34 +68,82 @@ class ValuedPortfolio:
     total_value: Decimal
     cash_balance: Decimal
     overdrawn: bool
-    positions: tuple[ValuedPosition, ...]
+    positions: dict[str, ValuedPosition]
+    weights: dict[str, Decimal]
     last_updated: datetime
+    exact: Decimal
 
 
-def value(portfolio: Holdings) -> ValuedPortfolio:
-    """Return the portfolio valued: total, cash and positions, cash always among them as instrument ``CASH``.
+def worth(cash: Decimal, positions: Mapping[str, Holding], book: Book) -> Decimal:
+    """Return what cash and positions are worth at these prices, exactly; a position without any price is worth 0."""
+    multiply, add = EXACT.multiply, EXACT.add
+    for instrument_id, holding in positions.items():
+        price = book.get(instrument_id)
+        if price is not None:
+            cash = add(cash, multiply(holding.quantity, price.price))
+    return cash
 
-    The weight is the market value over the total value, 0 when the total is 0.
+
+def value(portfolio: Holdings, book: Book, before: ValuedPortfolio | None = None) -> ValuedPortfolio:
+    """Return the portfolio valued at these prices: total, positions, and cash always among them as ``CASH``.
+
+    The weight is the market value over the total value, 0 when the total is 0. A short's quantity, market value,
+    weight and cost basis are negative; a position without any price is worth 0. ``last_updated`` is the time of the
+    portfolio's own last event that changed a figure, or of the newest price in it, whichever is later. ``before`` is
+    an earlier valuation of the portfolio, from which positions that have not changed are taken over.
     """
-    total = portfolio.cash
-    cash = money(portfolio.cash)
-    position = ValuedPosition(
-        instrument_id=CASH,
-        position_type=CASH,
-        quantity=cash,
-        market_value=cash,
-        weight=ratio(ONE) if total else ZERO,
-        unrealized_pnl=money(ZERO),
-        cost_basis=cash,
-        last_updated=portfolio.last_updated,
-    )
+    held = portfolio.positions
+    known = before.positions if before is not None else {}
+    positions: dict[str, ValuedPosition] = {}
+    total, last_updated, add = portfolio.cash, portfolio.last_updated, EXACT.add
+    for instrument_id in sorted(held):
+        holding, price = held[instrument_id], book.get(instrument_id)
+        position = known.get(instrument_id)
+        if position is None or position.price is not price or not _same(position.holding, holding):
+            position = _valued(instrument_id, holding, price)
+        positions[instrument_id] = position
+        total = add(total, position.exact)
+        if price is not None and price.as_of > last_updated:
+            last_updated = price.as_of
+    cash = portfolio.cash
+    positions[CASH] = _valued_cash(cash, portfolio.cash_updated)
     return ValuedPortfolio(
-        portfolio_id=portfolio.portfolio_id,
-        portfolio_name=portfolio.portfolio_name,
-        status=portfolio.status,
-        total_value=money(total),
-        cash_balance=cash,
-        overdrawn=portfolio.cash < 0,
-        positions=(position,),
-        last_updated=portfolio.last_updated,
+        portfolio.portfolio_id,
+        portfolio.portfolio_name,
+        portfolio.status,
+        money(total),
+        money(cash),
+        cash < 0,
+        positions,
+        {instrument_id: share(position.exact, total) for instrument_id, position in positions.items()},
+        last_updated,
+        total,
     )
+
+
+def _same(before: Holding | None, holding: Holding) -> bool:
+    return before is holding or before == holding
+
+
+def _valued(instrument_id: str, holding: Holding, price: Price | None) -> ValuedPosition:
+    exact, updated = ZERO, holding.last_updated
+    if price is not None:
+        exact = EXACT.multiply(holding.quantity, price.price)
+        updated = max(updated, price.as_of)
+    return ValuedPosition(
+        instrument_id,
+        LONG if holding.quantity > 0 else SHORT,
+        holding.quantity,
+        money(exact),
+        money(EXACT.subtract(exact, holding.cost)),
+        money(holding.cost),
+        updated,
+        exact,
+        holding,
+        price,
+    )
+
+
+def _valued_cash(cash: Decimal, updated: datetime) -> ValuedPosition:
+    shown = money(cash)
+    return ValuedPosition(CASH, CASH, shown, shown, _NO_MONEY, shown, updated, cash)

@@ -37,6 +37,11 @@ DIVIDE = Context(
 
 _ROUND = Context(prec=400, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, Overflow])
 
+_SHARE = Context(prec=80, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=[InvalidOperation])
+
+_quantize = _ROUND.quantize
+_divide = _SHARE.divide
+
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
@@ -45,29 +50,60 @@ MAX_PLACES = 8
 MAX_CASH_PLACES = 16
 """Decimal places of cash moved in and out: exact cash is a sum of products of two numbers with 8 places."""
 MAX_INTEGER_DIGITS = 15
+MAX_QUOTIENT_PLACES = 60
+"""Decimal places that a quotient keeps."""
 
 _CENT = Decimal("0.01")
 _NO_MONEY = Decimal("0.00")
+_EIGHTH_PLACE = Decimal("0.00000001")
 _MILLIONTH = Decimal("0.000001")
+_LAST_PLACE = Decimal("1E-60")
+_PLACES = {MAX_PLACES: _EIGHTH_PLACE, MAX_CASH_PLACES: Decimal("1E-16")}
 
 
 def plain(number: Decimal) -> str:
     """Return the number in plain notation, exactly: no exponent, no trailing zeros, no minus before zero."""
     if not number:
         return "0"
-    text = format(number, "f")
+    text = str(number)
+    if "E" in text:
+        text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def money(amount: Decimal) -> Decimal:
     """Return the amount rounded half-even to cents; always two places, zero without a sign."""
-    rounded = amount.quantize(_CENT, context=_ROUND)
-    return rounded or _CENT - _CENT
+    rounded = _quantize(amount, _CENT)
+    return rounded or _NO_MONEY
 
 
 def ratio(number: Decimal) -> Decimal:
     """Return a weight or ratio rounded half-even to at most six places, without trailing zeros."""
-    return Decimal(plain(number.quantize(_MILLIONTH, context=_ROUND)))
+    return Decimal(plain(_quantize(number, _MILLIONTH)))
+
+
+def quotient(part: Decimal, whole: Decimal) -> Decimal:
+    """Return part / whole to 50 significant digits, and to no more than 60 decimal places: it can be added to.
+
+    Without that limit costs diluted again and again would need more digits than ``EXACT`` has.
+    """
+    result = DIVIDE.divide(part, whole)
+    if not result:
+        return ZERO
+    return result if result.as_tuple().exponent >= -MAX_QUOTIENT_PLACES else _quantize(result, _LAST_PLACE)  # type: ignore[operator]
+
+
+def share(part: Decimal, whole: Decimal) -> Decimal:
+    """Return part / whole as a weight: half-even to six places from the exact quotient; 0 where the whole is 0.
+
+    Nothing within the bounds, nor a sum of such products, lies so close to a tie that 80 digits do not tell its side.
+    """
+    return _quantize(_divide(part, whole), _MILLIONTH) if whole else ZERO
+
+
+def eighth_place(number: Decimal) -> Decimal:
+    """Return the number rounded half-even to 8 places, as quantities and prices have them."""
+    return _quantize(number, _EIGHTH_PLACE)
 
 
 def places(number: Decimal) -> int:
@@ -92,6 +128,8 @@ def integer_digits(number: Decimal) -> int:
 
 def outside_bounds(number: Decimal, max_places: int = MAX_PLACES) -> str | None:
     """Return None for a number within the bounds of ``max_places`` and 15 integer digits, else what is wrong."""
+    if number.adjusted() < MAX_INTEGER_DIGITS and _quantize(number, _PLACES[max_places]) == number:
+        return None
     if integer_digits(number) > MAX_INTEGER_DIGITS:
         return f"has {integer_digits(number)} digits before the point, at most {MAX_INTEGER_DIGITS} are taken"
     if number.as_tuple().exponent < -max_places and places(number) > max_places:  # type: ignore[operator]

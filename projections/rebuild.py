@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from typing import Generic
 
 import structlog
 
-from projections.projector import Projector
+from projections.projector import Folding, Projector
 from projections.stretch import Stretch, next_stretch
 from read_side.building import Build, Builder, Difference
 from read_side.history import History
@@ -94,10 +94,10 @@ class _Folding(Generic[R]):
     def __init__(self, projector: Projector[R], history: History, build: Build[R], parked: Set[int]) -> None:
         self.position = 0
         self._projector, self._history, self._build, self._parked = projector, history, build, parked
-        self._rows: dict[str, R] = {}
+        self._rows: dict[str, R | None] = {}
         self._dirty: dict[str, R | None] = {}
         self._complete = True
-        """Whether the memory holds every row there is."""
+        """Whether the memory holds every row there is: one it does not have does not exist."""
 
     async def advance(self, target: int) -> None:
         """Take the events up to the target; the next page is fetched while one is folded."""
@@ -128,16 +128,20 @@ class _Folding(Generic[R]):
         return asyncio.create_task(next_stretch(self._history, self.position, limit, self._parked))
 
     async def _take(self, stretch: Stretch) -> None:
-        if not self._complete:
-            keys = self._projector.changed(stretch.events)
-            unknown = [key for key in keys if key not in self._rows and key not in self._dirty]
-            self._rows.update(await self._build.get_many(unknown))
-        changed = self._projector.fold(self._rows, stretch.events)
-        for key, row in changed.items():
-            if row is None:
-                self._rows.pop(key, None)
-            else:
-                self._rows[key] = row
-        self._dirty.update(changed)
+        folding = Folding(self._projector, stretch.events)
+        if self._complete:
+            folding.advance(self._rows.get)
+        else:
+            await self._look_up(self._projector.reads(stretch.events) - self._rows.keys())
+            while unknown := folding.advance(self._rows.__getitem__):
+                await self._look_up(unknown)
+        self._rows.update(folding.changed)
+        self._dirty.update(folding.changed)
         if len(self._dirty) >= _DIRTY:
             await self.flush()
+
+    async def _look_up(self, keys: Collection[str]) -> None:
+        """Know these rows from the build; what is not written there yet is known."""
+        if keys:
+            found = await self._build.get_many(keys)
+            self._rows.update((key, found.get(key)) for key in keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Set
+from collections.abc import Collection, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol
@@ -12,7 +12,7 @@ from typing import Generic, Protocol
 import structlog
 
 from domain.errors import Broken, Unavailable
-from projections.projector import Projector
+from projections.projector import Folding, Projector
 from projections.stretch import Stretch, next_stretch
 from read_side.history import History
 from read_side.signals import Signals
@@ -39,7 +39,8 @@ class Runner(Generic[R]):
     """Follows the log with one projector, while it leads.
 
     ``page_size`` is how many events at most share a transaction, ``beat`` after how many idle seconds it makes sure
-    that it still leads and that the hot copy is where the view is.
+    that it still leads and that the hot copy is where the view is, ``pace`` how many seconds it rests before it
+    looks for a page, near the head: those of a view that is not read at once are fewer, and let the others go first.
     """
 
     projector: Projector[R]
@@ -50,8 +51,11 @@ class Runner(Generic[R]):
     page_size: int = 2_000
     beat: float = 1.0
     slowest: float = 10.0
+    pace: float = 0.0
     leading: bool = field(default=False, init=False)
     _ahead: asyncio.Task[Stretch] | None = field(default=None, init=False)
+    _known: dict[str, R | None] = field(default_factory=dict, init=False)
+    """Rows as the last page has left them; nobody else writes while the checkpoint is where this page left it."""
 
     async def run(self) -> None:
         """Lead and follow until ended by ``read_side.tasks.end``; whatever happens, stand again after a pause."""
@@ -76,6 +80,7 @@ class Runner(Generic[R]):
 
     async def _follow(self, store: ProjectionStore) -> None:
         view = self.projector.view
+        self._known.clear()
         checkpoint, parked = _NOWHERE, await store.parked(view)
         while True:
             try:
@@ -90,16 +95,21 @@ class Runner(Generic[R]):
                 await self._stand_still(store, parked, error)
                 checkpoint, parked = _NOWHERE, await store.parked(view)
             if checkpoint is _NOWHERE:
+                self._known.clear()
                 await self._forget_ahead()
+            elif len(self._known) > self.projector.kept:
+                self._known.clear()
 
     async def _step(self, store: ProjectionStore, checkpoint: Checkpoint, parked: Set[int]) -> Checkpoint:
         """Take the next page, or wait for one; return the checkpoint afterwards."""
+        if self.pace and self._ahead is None:
+            await asyncio.sleep(self.pace)
         stretch = await self._next(checkpoint.position, parked)
         if stretch.position == checkpoint.position:
             if not await self.signals.wait_for_head(checkpoint.position + 1, self.beat):
                 await self._idle(store, checkpoint)
             return checkpoint
-        if len(stretch.events) >= self.page_size:
+        if stretch.full:
             self._ahead = asyncio.create_task(next_stretch(self.history, stretch.position, self.page_size, parked))
         try:
             return await self._project(store, checkpoint, stretch)
@@ -111,19 +121,37 @@ class Runner(Generic[R]):
 
     async def _project(self, store: ProjectionStore, checkpoint: Checkpoint, stretch: Stretch) -> Checkpoint:
         """Store the page these events make, in the hot copy first: who hears of a position finds it there."""
-        view, rows = self.projector.view, dict[str, R | None]()
-        if keys := self.projector.changed(stretch.events):
-            known = await store.get_many(view, keys)
-            if known.checkpoint != checkpoint:
-                raise Fenced(f"view {view.name} is at {known.checkpoint}, not at {checkpoint}")
-            rows = self.projector.fold(known.rows, stretch.events)
-        page = Page(rows, checkpoint, stretch.position)
+        view = self.projector.view
+        folding = Folding(self.projector, stretch.events)
+        unknown: Collection[str] = self.projector.reads(stretch.events) - self._known.keys()
+        while True:
+            await self._look_up(store, checkpoint, unknown)
+            unknown = await self._advance(folding)
+            if not unknown:
+                break
+        page = Page(folding.changed, checkpoint, stretch.position)
         if self.hot is not None:
             await self.hot.save_page(view, page)
         await store.save_page(view, page)
+        self._known.update(folding.changed)
         reached = Checkpoint(stretch.position, checkpoint.generation)
         self.signals.hear_checkpoint(view.name, reached)
         return reached
+
+    async def _advance(self, folding: Folding[R]) -> Collection[str]:
+        """Fold up to unknown rows; a page of many prices in a thread, so that other projections get their turn."""
+        if folding.heavy:
+            return await asyncio.to_thread(folding.advance, self._known.__getitem__)
+        return folding.advance(self._known.__getitem__)
+
+    async def _look_up(self, store: ProjectionStore, checkpoint: Checkpoint, keys: Collection[str]) -> None:
+        """Know these rows as they are at the checkpoint; raises ``Fenced`` where the view is at another."""
+        if not keys:
+            return
+        found = await store.get_many(self.projector.view, keys)
+        if found.checkpoint != checkpoint:
+            raise Fenced(f"view {self.projector.view.name} is at {found.checkpoint}, not at {checkpoint}")
+        self._known.update((key, found.rows.get(key)) for key in keys)
 
     async def _stand_still(self, store: ProjectionStore, parked: Set[int], error: Broken) -> None:
         """Say why the projection has stopped; return when an operator has parked an event or rebuilt the view."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from domain.base import Recorded
+from domain.base import Recorded, whole_commands
 from domain.errors import Broken
 from read_side.history import History
 
@@ -16,12 +16,15 @@ class Stretch:
 
     events: Sequence[Recorded]
     position: int
+    full: bool = False
+    """Whether there may be more right behind it."""
 
 
 async def next_stretch(history: History, after: int, limit: int, parked: Set[int]) -> Stretch:
     """Return up to ``limit`` events after this position; at the head none, and the position given.
 
-    Raises ``Broken`` for an event that cannot be read and is not parked.
+    What a command has recorded together is not cut in two, as long as it is shorter than ``limit``: nobody reads half
+    of it. Raises ``Broken`` for an event that cannot be read and is not parked.
     """
     try:
         events = await history.page(after, limit)
@@ -31,5 +34,10 @@ async def next_stretch(history: History, after: int, limit: int, parked: Set[int
         return Stretch((), error.position)
     if not events:
         return Stretch((), after)
+    full = len(events) == limit
+    if full:
+        events = whole_commands(events)
     position = events[-1].position
-    return Stretch([recorded for recorded in events if recorded.position not in parked] if parked else events, position)
+    if parked:
+        events = [recorded for recorded in events if recorded.position not in parked]
+    return Stretch(events, position, full)

@@ -60,8 +60,8 @@ class Lookup(Generic[R]):
     """The rows of one view by key, for many callers at once.
 
     A row of the hot copy is used only if the copy is at least at ``at_least``, at the durable checkpoint this process
-    has heard of, and where it was when this process last used it: so killing, flushing or setting back the copy
-    makes an answer slower and never older. That a row does not exist only the durable view may say.
+    had heard of when it was asked, and where it was when this process last used it: so killing, flushing or setting
+    back the copy makes an answer slower and never older. That a row does not exist only the durable view may say.
     """
 
     def __init__(self, view: View[R], store: ViewStore, signals: Signals, hot: HotCopy | None = None) -> None:
@@ -103,13 +103,14 @@ class Lookup(Generic[R]):
             self._floor = behind.reached
 
     async def _from_hot(self, key: str, at_least: int) -> R | None:
+        enough = max(at_least, self._floor, self._signals.checkpoint(self._view.name).position)
         found = await self._hot_reads.get(key)
         if found is None:
             return None
         row, position = found
-        if position < max(at_least, self._floor, self._signals.checkpoint(self._view.name).position):
+        if position < enough:
             return None
-        self._floor = position
+        self._floor = max(self._floor, position)
         return row
 
     async def _read_hot(self, keys: list[str]) -> Mapping[str, tuple[R, int]]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from types import UnionType
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import msgspec
 
@@ -50,13 +51,15 @@ class Kind(StrEnum):
 class View(Generic[R]):
     """A view as data. ``name`` is a plural noun that is never renamed; ``key`` and ``fields`` name members of the row.
 
-    ``hot`` is the key of a row in the hot copy with ``{}`` for its own key; a view without it has no hot copy. Raise
-    ``version`` when a projector changes what a row means: a view of another shape is rebuilt, not continued.
+    ``row`` may be a union of tagged kinds: ``key`` is a member of each, a field of at least one; a view without fields
+    needs none, it is not searched. ``hot`` is the key of a row in the hot copy with ``{}`` for its own key; a view
+    without it has no hot copy. Raise ``version`` when a projector changes what a row means: a view of another shape is
+    rebuilt, not continued.
     """
 
     name: str
-    row: type[R]
-    key: str
+    row: type[R] | UnionType
+    key: str = ""
     fields: Mapping[str, Kind] = field(default_factory=dict)
     hot: str | None = None
     version: int = 1
@@ -73,12 +76,24 @@ class View(Generic[R]):
         """Return the row with these bytes; raises ``msgspec.MsgspecError``."""
         return self._decoder.decode(body)
 
+    @property
+    def kinds(self) -> tuple[type[R], ...]:
+        """The classes of the rows: one, or those of the union."""
+        return get_args(self.row) or (self.row,)
+
     @cached_property
     def shape(self) -> str:
         """A digest of version, members and fields: views of equal shape can be continued by each other's projector."""
-        members = [(member.name, str(member.type)) for member in msgspec.structs.fields(self.row)]
+        kinds: list[Any] = [*self.kinds]
+        members: list[Any] = _members(kinds[0])
+        if len(kinds) > 1:
+            members = sorted((kind.__struct_config__.tag, _members(kind)) for kind in kinds)
         fields = sorted((name, str(kind)) for name, kind in self.fields.items())
         return f"v{self.version}-{hashlib.sha256(repr((members, fields)).encode()).hexdigest()[:16]}"
+
+
+def _members(kind: type[Row]) -> list[tuple[str, str]]:
+    return [(member.name, str(member.type)) for member in msgspec.structs.fields(kind)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +163,16 @@ class ProjectionStore(ViewStore, Protocol):
 class Search:
     """A question to a view; every condition given must hold.
 
-    ``equals`` holds members by field name, ``text`` must be contained in one of ``text_fields``. ``sort`` is a field
-    name, with ``-`` before it for the greatest first; the row's key decides between equals. ``cursor`` is the ``next``
-    of the page before.
+    ``equals`` holds members by field name, ``between`` a lowest and a greatest one, both included, None for no limit;
+    ``text`` must be contained in one of ``text_fields``. ``sort`` is a field name, with ``-`` before it for the
+    greatest first; the row's key decides between equals. ``cursor`` is the ``next`` of the page before; ``key_below``
+    limits the rows to keys before this one by code point. A row without a value in a field fits no condition on it
+    and has no place in its order: such a search does not find it. A field of texts has neither values nor an order.
     """
 
     equals: Mapping[str, Any] = field(default_factory=dict)
+    between: Mapping[str, tuple[Any | None, Any | None]] = field(default_factory=dict)
+    key_below: str | None = None
     text: str | None = None
     text_fields: tuple[str, ...] = ()
     sort: str

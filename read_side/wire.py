@@ -25,5 +25,7 @@ def amount(value: Decimal) -> msgspec.Raw:
 
 def moment(value: datetime) -> str:
     """Return the time in UTC by RFC 3339 with ``Z`` and at most six fractional digits, trailing zeros cut."""
-    text = value.astimezone(UTC).replace(tzinfo=None).isoformat()
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    text = encode(value)[1:-2].decode()
     return f"{text.rstrip('0') if '.' in text else text}Z"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, cast
 
 import msgspec
 import structlog
 
-from domain.base import A, Aggregate, fold
+from domain.base import A, Aggregate, Event, fold
 from domain.errors import FoliologError, KeyInFlight, KeyReused, Overloaded, Refused, StaleVersion
 from write_side.log import ANY_VERSION, Answer, Conflict, Context, EventLog, KeyTaken, Remember
 from write_side.turns import Turns
@@ -28,13 +28,14 @@ log = structlog.get_logger(__name__)
 class Done(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
     """An accepted command: the aggregate afterwards, its version, and the log position the command reached.
 
-    ``answer`` is what was stored under the idempotency key, if there is one. With ``replayed`` the command had
-    happened before: then ``aggregate`` is None and the rest is as the first time.
+    ``events`` are those it has triggered. ``answer`` is what was stored under the idempotency key, if there is one.
+    With ``replayed`` the command had happened before: then ``aggregate`` is None and the rest is as the first time.
     """
 
     aggregate: A | None
     version: int
     position: int
+    events: Sequence[Event] = ()
     answer: Answer | None = None
     replayed: bool = False
 
@@ -57,6 +58,8 @@ class EventStore:
         self._snapshots: set[asyncio.Task[None]] = set()
         self._turns = Turns()
         self._in_flight: set[tuple[str, str]] = set()
+        self.reached = 0
+        """A log position that includes everything this process has appended or decided on."""
 
     async def close(self) -> None:
         """Wait for snapshots that are being taken."""
@@ -65,6 +68,7 @@ class EventStore:
     def forget(self) -> None:
         """Empty the cache: what is remembered of the log may not be so any more."""
         self._cache.clear()
+        self.reached = 0
 
     async def load(self, cls: type[A], key: str) -> A | None:
         """Return the aggregate as the log has it now, or None where there is none; raises ``Broken``."""
@@ -80,13 +84,14 @@ class EventStore:
         first = aggregates[0]
         versions = [aggregate.version - len(aggregate.pending_events) for aggregate in aggregates]
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
-        answer = context.remember.answer(first) if context.remember is not None else None
+        answer = await context.remember.answer(first, events) if context.remember is not None else None
         if not events and answer is None:
             return Done(aggregate=first, version=first.version, position=await self._log.head())
         appended = await self._log.append(events, context, answer=answer, version=first.version)
+        self.reached = max(self.reached, appended.position)
         for aggregate, before in zip(aggregates, versions, strict=True):
             self._keep(aggregate, before)
-        return Done(aggregate=first, version=first.version, position=appended.position, answer=answer)
+        return Done(aggregate=first, version=first.version, position=appended.position, events=events, answer=answer)
 
     async def add(self, aggregate: A, context: Context, *, taken: Callable[[], Refused]) -> Done[A]:
         """Store a new aggregate; raises what ``taken`` returns when its stream exists.
@@ -147,7 +152,7 @@ class EventStore:
         """Decide once; None when the cached aggregate was stale and it must be decided on a fresh one."""
         stream = cls.stream(key)
         cached = cast("A | None", self._cache.get(stream))
-        current = cached or await self.load(cls, key)
+        current = cached or await self._loaded(cls, key)
         try:
             if current is None:
                 raise missing()
@@ -167,6 +172,12 @@ class EventStore:
             if await self._is_stale(cached):
                 return None
         return cast("Done[A]", await self.record(work, context=context))
+
+    async def _loaded(self, cls: type[A], key: str) -> A | None:
+        """Load the aggregate and remember a position that includes it."""
+        aggregate = await self.load(cls, key)
+        self.reached = max(self.reached, await self._log.head())
+        return aggregate
 
     async def _is_stale(self, cached: Aggregate | None) -> bool:
         """Compare a cached aggregate with the log; a stale one leaves the cache."""
@@ -188,6 +199,8 @@ class EventStore:
 
     def _keep(self, aggregate: Aggregate, before: int) -> None:
         """Keep it for the next command, and take a snapshot of it when it is time; it was at version ``before``."""
+        if not aggregate.CACHED:
+            return
         self._cache.pop(aggregate.id, None)
         self._cache[aggregate.id] = aggregate
         if len(self._cache) > self._cache_size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -30,13 +30,13 @@ class Remember:
     """Makes a command happen once for this key: its answer is stored with the events and given again.
 
     ``caller`` and ``key`` name it, ``fingerprint`` is a digest of the whole request, ``answer`` renders the answer
-    from the aggregate as the command leaves it, before it is stored.
+    from the aggregate as the command leaves it and the events it has triggered, before they are stored.
     """
 
     caller: str
     key: str
     fingerprint: bytes
-    answer: Callable[[Any], Answer]
+    answer: Callable[[Any, Sequence[Event]], Awaitable[Answer]]
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain.errors import AlreadyExists, NotFound
-from domain.portfolio import Portfolio, PositionUpdate
+from domain.portfolio import Portfolio, PositionUpdate, Status
 from domain.values import ZERO
 from write_side.event_store import Done, EventStore
 from write_side.log import Context
@@ -43,6 +43,24 @@ class UpdatePortfolio:
             Portfolio,
             self.portfolio_id,
             lambda portfolio: portfolio.update(self.updates, self.timestamp, now=now),
+            context,
+            missing=lambda: NotFound(f"portfolio {self.portfolio_id} does not exist"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeStatus:
+    """Let a portfolio take another status; the one it has is accepted and changes nothing."""
+
+    portfolio_id: str
+    status: Status
+
+    async def handle(self, store: EventStore, context: Context, *, now: datetime) -> Done[Portfolio]:
+        """Raises ``RuleViolated``, ``NotFound``, ``StaleVersion`` and what ``EventStore.change`` raises."""
+        return await store.change(
+            Portfolio,
+            self.portfolio_id,
+            lambda portfolio: portfolio.change_status(self.status, now),
             context,
             missing=lambda: NotFound(f"portfolio {self.portfolio_id} does not exist"),
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +21,9 @@ from api.cli.failing import Failed, sentences
 from api.embedded import Addresses, EmbeddedServers
 from api.settings import Settings, is_loopback, read_settings
 from api.supervisor import Child, listen, supervise
+
+_SWITCH = 0.0005
+"""Seconds after which a projection that folds a large page in a thread lets another one go on."""
 
 
 class Role(StrEnum):
@@ -47,7 +52,7 @@ def serve(
     logs.configure(settings.log_level, settings.log_format.value)
     match role:
         case Role.ALL:
-            _serve_all(settings)
+            serve_all(settings)
         case Role.PROJECTOR:
             _run(_project(settings))
         case _:
@@ -74,6 +79,7 @@ async def _project(settings: Settings) -> None:
     from read_side.tasks import end
 
     stopping = serving.stop_on_signals()
+    sys.setswitchinterval(_SWITCH)
     async with bootstrap.projections(settings) as runners:
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
         serving.spare_the_collector()
@@ -81,8 +87,19 @@ async def _project(settings: Settings) -> None:
         await asyncio.gather(*(end(task) for task in tasks))
 
 
-def _serve_all(settings: Settings) -> None:
+def serve_all(
+    settings: Settings, *, ready: Callable[[int], None] = lambda _: None, until: Callable[[], bool] = lambda: False
+) -> None:
+    """Serve with everything that it takes, until SIGTERM or SIGINT or until ``until`` says so.
+
+    ``ready`` is called with the port once all has been started, which is before it answers.
+    """
     from migrations import migrate
+
+    def announce() -> None:
+        port = listening.getsockname()[1]
+        _banner(settings, port)
+        ready(port)
 
     with ExitStack() as stack:
         listening = stack.enter_context(_listen(settings))
@@ -107,7 +124,8 @@ def _serve_all(settings: Settings) -> None:
             children,
             listening,
             stop_within=settings.shutdown_timeout + 15,
-            ready=lambda: _banner(settings, listening.getsockname()[1]),
+            ready=announce,
+            until=until,
         )
 
 

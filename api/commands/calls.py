@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Final, Self
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from api.problems import Misfit, Problem, RequestProblem, unfit
 from api.received import received
 from api.security import caller
-from domain.base import A
+from domain.base import A, Event
 from domain.errors import Broken, NotFound, StaleVersion
 from write_side.event_store import Done
 from write_side.log import ANY_VERSION, Answer, Context, Remember
@@ -63,23 +63,26 @@ class Call(msgspec.Struct, frozen=True):
     async def answer(
         self,
         command: Callable[[Context], Awaitable[Done[A]]],
-        render: Callable[[A], bytes],
+        render: Callable[[A, Sequence[Event]], Awaitable[bytes]],
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
+        positioned: bool = False,
+        versioned: bool = True,
     ) -> Response:
-        """Run the command and return its answer: ``render`` of the aggregate it leaves, or the first answer again.
+        """Run the command and return its answer, or the first answer again.
 
-        Raises what the command raises; ``If-Match: *`` on something missing is ``NotFound``.
+        ``render`` makes the body of the aggregate that the command leaves and the events it has triggered; where it is
+        ``positioned``, the member ``position`` is put at its end. What is ``versioned`` has an ETag. Raises what the
+        command raises; ``If-Match: *`` on something missing is ``NotFound``.
         """
+
+        async def answer(aggregate: A, events: Sequence[Event]) -> Answer:
+            return Answer(status, await render(aggregate, events))
+
         remember: Remember | None = None
         if self.key is not None:
-            remember = Remember(
-                caller=self.actor,
-                key=self.key,
-                fingerprint=await self._fingerprint(),
-                answer=lambda aggregate: Answer(status, render(aggregate)),
-            )
+            remember = Remember(caller=self.actor, key=self.key, fingerprint=await self._fingerprint(), answer=answer)
         context = Context(
             actor=self.actor,
             correlation_id=self.correlation_id,
@@ -92,7 +95,20 @@ class Call(msgspec.Struct, frozen=True):
             if self.expected_version == ANY_VERSION and error.current == 0:
                 raise NotFound("nothing is here that If-Match: * could match") from None
             raise
-        return _response(done, render, status, headers)
+        told = {"X-Position": str(done.position)}
+        if versioned:
+            told["ETag"] = f'"{done.version}"'
+        if headers is not None:
+            told |= headers
+        if done.replayed:
+            told["Idempotency-Replayed"] = "true"
+        answered = done.answer
+        if answered is None:
+            if done.aggregate is None:
+                raise Broken("a replayed command came without its stored answer")
+            answered = await answer(done.aggregate, done.events)
+        body = with_position(answered.body, done.position) if positioned else answered.body
+        return Response(body, answered.status, told, JSON)
 
     async def _fingerprint(self) -> bytes:
         """Return a digest of the whole request: method, path with query, and body bytes."""
@@ -105,19 +121,13 @@ class Call(msgspec.Struct, frozen=True):
         return digest.digest()
 
 
-def _response(
-    done: Done[A], render: Callable[[A], bytes], status: int, more_headers: Mapping[str, str] | None
-) -> Response:
-    headers = {"X-Position": str(done.position), "ETag": f'"{done.version}"'}
-    if more_headers:
-        headers |= more_headers
-    if done.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    if done.answer is not None:
-        return Response(done.answer.body, done.answer.status, headers, JSON)
-    if done.aggregate is None:
-        raise Broken("a replayed command came without its stored answer")
-    return Response(render(done.aggregate), status, headers, JSON)
+def with_position(body: bytes, position: int) -> bytes:
+    """Return the JSON object with ``position`` as its last member.
+
+    The answer under an idempotency key is stored in the transaction that gives the command its position, so it cannot
+    hold that itself.
+    """
+    return b'%b%b"position":%d}' % (body[:-1], b"" if body == b"{}" else b",", position)
 
 
 def _version(condition: bytes) -> int:

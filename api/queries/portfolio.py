@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
-from api.queries.listing import MAX_TEXT, ListingOf, one_of, words
+from api.queries.listing import MAX_TEXT, ListingOf, instant, one_of, told_as_parameters, words
 from api.queries.reading import ReadingAt
-from api.routing import Route
-from api.shown import PORTFOLIO_STATE, PortfolioList, PortfolioState
-from domain.errors import Invalid, NotFound
-from domain.portfolio import Status, wrong_id
-from read_side.portfolio import Portfolios, list_json
+from api.routing import PortfolioId, Route
+from api.shown import (
+    PORTFOLIO_STATE,
+    POSITIONS,
+    WEIGHTS,
+    Figure,
+    PortfolioList,
+    PortfolioState,
+    Position,
+)
+from domain.portfolio import Status
+from read_side.past import PastStates
+from read_side.portfolio import Portfolios
+from read_side.rendered import Rendered
+from read_side.rendering import list_json
+from read_side.states import States
 
 _JSON = "application/json"
+_VERSION = re.compile(r"[1-9][0-9]{0,17}\Z")
+
 _QUERY_PROBLEMS = ("invalid-request", "internal-error", "store-unavailable", "projection-behind")
 
 
@@ -50,27 +65,86 @@ async def _wanted(
     """What FastAPI documents of ``Wanted``."""
 
 
-def routes(portfolios: Portfolios) -> APIRouter:
+class Moment(msgspec.Struct, frozen=True):
+    """As of when a state is wanted: of a version, or of a time by the log's clock; now where neither is given."""
+
+    version: int | None = None
+    at: datetime | None = None
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return what the request asks for; raises ``RequestProblem`` (422)."""
+        if not request.scope["query_string"]:
+            return _NOW  # type: ignore[return-value]
+        faults: list[Misfit] = []
+        text, at = request.query_params.get("version"), instant(request, "at", faults)
+        if text is not None and not _VERSION.match(text):
+            faults.append(Misfit("parameter", "version", f"{text[:40]!a} is not a version: give 1 or more"))
+        if text is not None and request.query_params.get("at") is not None:
+            faults.append(Misfit("parameter", "at", "cannot be given together with version: a state is as of one"))
+        if faults:
+            raise RequestProblem(unfit(*faults))
+        return cls(None if text is None else int(text), at)
+
+
+_NOW = Moment()
+
+
+async def _moment(
+    version: Annotated[int | None, Query(ge=1, le=10**17, description="The state right after this version.")] = None,
+    at: Annotated[
+        datetime | None,
+        Query(description="The state after everything recorded up to this time (RFC 3339; write + as %2B)."),
+    ] = None,
+) -> None:
+    """What FastAPI documents of ``Moment``."""
+
+
+def routes(portfolios: Portfolios, states: States, past: PastStates) -> APIRouter:
     """Return the router of these queries."""
     router = APIRouter(route_class=Route, tags=["portfolios"])
+    unknown = problems(*_QUERY_PROBLEMS, "not-found", not_found="portfolio ACC-1 does not exist")
 
     @router.get(
         "/api/v1/portfolio/{portfolio_id}/state",
         summary="State of a portfolio",
-        description="The portfolio with its figures, as new as `at_least` says.",
+        description=(
+            "The portfolio valued at the latest prices, as new as `at_least` says; or as it was at a version or a "
+            "time, with the prices known then."
+        ),
         response_model=PortfolioState,
-        responses={
-            200: answered("The portfolio", "ETag", with_cash=PORTFOLIO_STATE),
-            **problems(*_QUERY_PROBLEMS, "not-found", not_found="portfolio ACC-1 does not exist"),
-        },
+        responses={200: answered("The portfolio", "ETag", with_a_position=PORTFOLIO_STATE), **unknown},
     )
     async def get_portfolio_state(
-        portfolio_id: Annotated[str, Path(description="Id of the portfolio.")], reading: ReadingAt
+        portfolio_id: PortfolioId, moment: Annotated[Moment, Depends(_moment)], reading: ReadingAt
     ) -> Response:
-        if wrong_id(portfolio_id):
-            raise NotFound(f"portfolio {portfolio_id[:100]!a} does not exist")
-        state = await portfolios.state(portfolio_id, at_least=reading.at_least, wait=reading.wait)
-        return Response(state.body, headers={"ETag": f'"{state.version}"'}, media_type=_JSON)
+        if moment.version is not None:
+            state = await past.at_version(portfolio_id, moment.version, at_least=reading.at_least, wait=reading.wait)
+        elif moment.at is not None:
+            state = await past.at_time(portfolio_id, moment.at, at_least=reading.at_least, wait=reading.wait)
+        else:
+            state = await states.state(portfolio_id, at_least=reading.at_least, wait=reading.wait)
+        return _shown(state)
+
+    @router.get(
+        "/api/v1/portfolio/{portfolio_id}/positions",
+        summary="Positions of a portfolio",
+        description="By instrument, valued at the latest prices; cash the last.",
+        response_model=list[Position],
+        responses={200: answered("The positions", "ETag", one_and_cash=POSITIONS), **unknown},
+    )
+    async def get_portfolio_positions(portfolio_id: PortfolioId, reading: ReadingAt) -> Response:
+        return _shown(await states.positions(portfolio_id, at_least=reading.at_least, wait=reading.wait))
+
+    @router.get(
+        "/api/v1/portfolio/{portfolio_id}/weights",
+        summary="Weights of a portfolio",
+        description="Market value over total value by instrument, cash among them; 0 when the total is 0.",
+        response_model=dict[str, Figure],
+        responses={200: answered("The weights", "ETag", one_and_cash=WEIGHTS), **unknown},
+    )
+    async def get_portfolio_weights(portfolio_id: PortfolioId, reading: ReadingAt) -> Response:
+        return _shown(await states.weights(portfolio_id, at_least=reading.at_least, wait=reading.wait))
 
     @router.get(
         "/api/v1/portfolios",
@@ -91,7 +165,7 @@ def routes(portfolios: Portfolios) -> APIRouter:
     async def list_portfolios(
         wanted: Annotated[Wanted, Depends(_wanted)], listing: ListingOf, reading: ReadingAt
     ) -> Response:
-        try:
+        with told_as_parameters():
             found = await portfolios.search(
                 wanted.search,
                 wanted.status,
@@ -100,9 +174,10 @@ def routes(portfolios: Portfolios) -> APIRouter:
                 at_least=reading.at_least,
                 wait=reading.wait,
             )
-        except Invalid as error:
-            faults = (Misfit("parameter", fault.pointer.strip("/"), fault.detail) for fault in error.faults)
-            raise RequestProblem(unfit(*faults)) from None
         return Response(list_json(found.rows, found.next), media_type=_JSON)
 
     return router
+
+
+def _shown(rendered: Rendered) -> Response:
+    return Response(rendered.body, headers={"ETag": f'"{rendered.version}"'}, media_type=_JSON)

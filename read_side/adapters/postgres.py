@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -35,6 +35,10 @@ _HOPELESS = (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError)
 _LIMIT = 10.0
 """Seconds that a statement may take: a server that hangs is as good as one that is away."""
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, *_HOPELESS)
+_DIGITS = 1_000
+"""Numbers have fewer digits than that before and after the point."""
+_PIECE = 2_000
+"""So many rows are stored by one statement."""
 _STALE = 8
 """So many dead connections are passed over before a read fails: more than die unnoticed in a pool that is in use."""
 _LAGS = """
@@ -93,6 +97,8 @@ class PostgresViewStore:
         return Rows(found, Checkpoint(rows[0][0], rows[0][1]))
 
     async def save_page(self, view: View[R], page: Page[R]) -> None:
+        kept = {key: row for key, row in page.rows.items() if row is not None}
+        first, *rest = list(_pieces(kept)) or [{}]
         arguments = {
             "view": view.name,
             "expected": page.expected.position,
@@ -100,10 +106,25 @@ class PostgresViewStore:
             "new_position": page.position,
             "gone": [key for key, row in page.rows.items() if row is None],
             "message": f"{view.name}:{page.position}:{page.expected.generation}",
-            **tables.columns(view, page.rows),
+            **tables.columns(view, first),
         }
-        if not await self._all(tables.save_page(view), arguments):
+        if rest:
+            stored = await self._save_pieces(view, arguments, rest)
+        else:
+            stored = bool(await self._all(tables.save_page(view), arguments))
+        if not stored:
             raise Fenced(f"view {view.name} is not at {page.expected}: the page up to {page.position} is not stored")
+
+    async def _save_pieces(self, view: View[R], first: dict[str, Any], rest: list[dict[str, R]]) -> bool:
+        """Store a large page piece by piece in one transaction, so that others in this process get their turn."""
+        async with self._connected() as connection, connection.transaction():
+            fenced = await connection.execute(tables.save_page(view), first, prepare=True, binary=True)
+            if await fenced.fetchone() is None:
+                return False
+            for piece in rest:
+                columns = tables.columns(view, piece)
+                await connection.execute(tables.save_rows(view, ""), columns, prepare=True, binary=True)
+            return True
 
     async def wait_for(self, view: View[Any], position: int, wait: float) -> None:
         await self._signals.wait_for(view.name, position, wait)
@@ -183,6 +204,8 @@ class PostgresViewStore:
                 yield connection
         except _LOST as error:
             raise StoreUnavailable(f"the views cannot be reached: {error}") from error
+        except psycopg.errors.SyntaxErrorOrAccessRuleViolation as error:
+            raise Broken(f"a view is not as this program makes it, rebuild it: {error}") from error
 
 
 async def trigram_schema(connection: Connection) -> str | None:
@@ -201,9 +224,22 @@ async def _one(connection: Connection, query: str, arguments: tuple[Any, ...]) -
     return cast(tuple[Any, ...], row)
 
 
+def _pieces(rows: dict[str, R]) -> Iterator[dict[str, R]]:
+    items = list(rows.items())
+    for first in range(0, len(items), _PIECE):
+        yield dict(items[first : first + _PIECE])
+
+
 def _storable(text: str) -> bool:
     """Whether a text of the database can hold this: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _comparable(value: Any) -> bool:
+    """Whether the database can compare with this."""
+    if isinstance(value, str):
+        return _storable(value)
+    return not isinstance(value, Decimal) or (value.is_finite() and abs(value.adjusted()) < _DIGITS)
 
 
 def _cursor(view: View[R], search: Search, row: R) -> str:
@@ -221,7 +257,7 @@ def _last(view: View[Any], search: Search, cursor: str) -> tuple[Any, str]:
         value = msgspec.convert(value, _CURSOR_TYPES[kind])
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
         raise Invalid(Fault("cursor", "is not the `next` of a page: take it as it was given")) from error
-    if sort != search.sort or not _storable(key):
+    if sort != search.sort or not _storable(key) or not _comparable(value):
         raise Invalid(Fault("cursor", "is of another search: begin again without it"))
     return value, key
 

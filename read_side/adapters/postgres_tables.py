@@ -32,6 +32,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
+from domain.errors import Fault, Invalid
 from read_side.store import Kind, Row, Search, View
 
 _TYPES: Mapping[Kind, TypeEngine[Any]] = {
@@ -63,6 +64,9 @@ def schema_of(view: View[Any], suffix: str = "") -> str:
 @cache
 def table(view: View[Any], suffix: str = "") -> Table:
     """Return the table of the view: key, canonical bytes, position, and a column for each field to search by."""
+    for name in (view.key, *view.fields) if view.fields else ():
+        if not any(hasattr(kind, name) for kind in view.kinds):
+            raise ValueError(f"view {view.name} has no row with a member {name}")
     fields = [Column(name, _TYPES[kind]) for name, kind in view.fields.items()]
     return Table(
         view.name,
@@ -167,29 +171,45 @@ def columns(view: View[Any], rows: Mapping[str, Row | None]) -> dict[str, list[A
         "position": [row.position for _, row in kept],
     }
     for name, kind in view.fields.items():
-        values: Iterable[Any] = (getattr(row, name) for _, row in kept)
-        arrays[name] = [_folded(value) for value in values] if kind is Kind.TEXT else list(values)
+        values: Iterable[Any] = (getattr(row, name, None) for _, row in kept)
+        arrays[name] = [value and _folded(value) for value in values] if kind is Kind.TEXT else list(values)
     return arrays
 
 
-@lru_cache(maxsize=200)
-def _search(view: View[Any], equals: tuple[str, ...], texts: tuple[str, ...], sort: str, *, resumed: bool) -> str:
+@lru_cache(maxsize=500)
+def _search(
+    view: View[Any],
+    equals: tuple[str, ...],
+    lowest: tuple[str, ...],
+    greatest: tuple[str, ...],
+    texts: tuple[str, ...],
+    sort: str,
+    *,
+    below: bool,
+    resumed: bool,
+) -> str:
     rows = table(view)
     name, descending = sort.lstrip("-"), sort.startswith("-")
     conditions = [rows.c[field] == bindparam(f"is_{field}", type_=rows.c[field].type) for field in equals]
+    conditions += [rows.c[field] >= bindparam(f"from_{field}", type_=rows.c[field].type) for field in lowest]
+    conditions += [rows.c[field] <= bindparam(f"to_{field}", type_=rows.c[field].type) for field in greatest]
+    if below:
+        conditions.append(rows.c.key < bindparam("below", type_=Text(collation="C")))
     if texts:
         pattern = bindparam("pattern", type_=Text(collation="C"))
         conditions.append(or_(*(rows.c[field].like(pattern) for field in texts)))
+    if name not in {*equals, *lowest, *greatest}:
+        conditions.append(rows.c[name].is_not(None))
+    # Where the field is the same in all of them, the key is the place: PostgreSQL would pass over the rows before.
+    places = ["key"] if name in equals else [name, "key"]
     if resumed:
-        place = tuple_(rows.c[name], rows.c.key)
-        last_key = bindparam("last_key", type_=Text(collation="C"))
-        last = tuple_(bindparam("last_value", type_=rows.c[name].type), last_key)
+        lasts = [bindparam(f"last_{'key' if each == 'key' else 'value'}", type_=rows.c[each].type) for each in places]
+        place, last = tuple_(*(rows.c[each] for each in places)), tuple_(*lasts)
         conditions.append(place < last if descending else place > last)
-    order = (rows.c[name].desc(), rows.c.key.desc()) if descending else (rows.c[name], rows.c.key)
     found = (
-        select(rows.c.body, rows.c.key, rows.c[name].label("place"))
+        select(rows.c.body, *(rows.c[each].label(f"place_{each}") for each in places))
         .where(*conditions)
-        .order_by(*order)
+        .order_by(*(rows.c[each].desc() if descending else rows.c[each] for each in places))
         .limit(bindparam("limit", type_=BigInteger))
         .subquery("found")
     )
@@ -199,16 +219,38 @@ def _search(view: View[Any], equals: tuple[str, ...], texts: tuple[str, ...], so
         .select_from(joined)
         .where(checkpoints.c.view == bindparam("view", type_=Text))
     )
-    final = (found.c.place.desc(), found.c.key.desc()) if descending else (found.c.place, found.c.key)
-    return sql(query.order_by(*final))
+    order = [found.c[f"place_{each}"] for each in places]
+    return sql(query.order_by(*(each.desc() if descending else each for each in order)))
 
 
 def search(view: View[Any], asked: Search, last: tuple[Any, str] | None) -> tuple[str, dict[str, Any]]:
-    """Return the statement of a search and its arguments; one row more than the limit tells of a next page."""
+    """Return the statement of a search and its arguments; one row more than the limit tells of a next page.
+
+    Raises ``Invalid`` for a place that the search cannot have given.
+    """
+    sort = asked.sort.lstrip("-")
+    for name in (sort, *asked.equals, *asked.between):
+        if view.fields[name] is Kind.TEXT:
+            raise ValueError(f"field {name} of view {view.name} is of texts: it has neither values nor an order")
+    if last is not None and asked.equals.get(sort, last[0]) != last[0]:
+        raise Invalid(Fault("cursor", "is of another search: begin again without it"))
     texts = asked.text_fields if asked.text else ()
-    statement = _search(view, tuple(sorted(asked.equals)), texts, asked.sort, resumed=last is not None)
+    lowest = {name: low for name, (low, _) in sorted(asked.between.items()) if low is not None}
+    greatest = {name: high for name, (_, high) in sorted(asked.between.items()) if high is not None}
+    statement = _search(
+        view,
+        tuple(sorted(asked.equals)),
+        tuple(lowest),
+        tuple(greatest),
+        texts,
+        asked.sort,
+        below=asked.key_below is not None,
+        resumed=last is not None,
+    )
     arguments: dict[str, Any] = {f"is_{name}": value for name, value in asked.equals.items()}
-    arguments |= {"view": view.name, "limit": asked.limit + 1}
+    arguments |= {f"from_{name}": value for name, value in lowest.items()}
+    arguments |= {f"to_{name}": value for name, value in greatest.items()}
+    arguments |= {"view": view.name, "limit": asked.limit + 1, "below": asked.key_below}
     if asked.text:
         arguments["pattern"] = "%" + re.sub(r"([\\%_])", r"\\\1", _folded(asked.text)) + "%"
     if last is not None:
@@ -223,4 +265,5 @@ def _folded(text: str) -> str:
 
 def sql(clause: ClauseElement | CreateTable | CreateIndex) -> str:
     """Return the statement as psycopg takes it."""
-    return str(clause.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+    text = str(clause.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+    return re.sub(r"%\((\w+)\)s", r"%(\1)b", text)  # binary: as text every body is escaped by a regular expression

@@ -21,6 +21,22 @@ def moving(*amounts: Any, **members: Any) -> dict[str, Any]:
     return {"updates": updates, "timestamp": "2025-06-21T10:00:00Z", **members}
 
 
+def trade(kind: str, quantity: Any, instrument_id: str | None = None, price: Any = None) -> dict[str, Any]:
+    """One update; what is None is left out."""
+    members = {"transaction_type": kind, "quantity_change": quantity, "instrument_id": instrument_id, "price": price}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def updating(*updates: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """An update of these, at one time."""
+    return {"updates": list(updates), "timestamp": "2025-06-21T10:00:00Z", **members}
+
+
+def pricing(prices: dict[str, Any], as_of: str = "2025-06-21T10:00:00Z") -> dict[str, Any]:
+    """An upload of prices."""
+    return {"as_of": as_of, "prices": prices}
+
+
 def is_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """Check that the answer is this problem, whole and in its own type; return its members."""
     assert answer.status_code == status, answer.text

@@ -1,34 +1,54 @@
-"""Stand-ins for what is behind the HTTP layer: a log in memory under the real event store, and queries that fold it."""
+"""Stand-ins for what is behind the HTTP layer: a log in memory, and over it the real event store, views and queries."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
+from uuid import UUID
 
-from api.app import Deps
+from api.app import Commands, Deps, Queries
 from api.queries.system import Part, State
-from domain.base import Aggregate, Event, fold
-from domain.errors import Fault, FoliologError, Invalid, NotFound, NotYet
-from domain.portfolio import Portfolio, Status
-from domain.valuation import value
-from read_side.portfolio import PortfolioRow, Portfolios, Rendered, state_json
-from read_side.store import Checkpoint, Found
+from domain.base import Aggregate, Event, Recorded
+from projections.portfolio import PORTFOLIO_PROJECTOR
+from projections.prices import PRICE_PROJECTOR
+from projections.returns import RETURNS_PROJECTOR
+from projections.securities import SECURITY_PROJECTOR
+from projections.transactions import TRANSACTION_PROJECTOR
+from read_side.analytics import Analytics
+from read_side.past import PastStates
+from read_side.portfolio import PortfolioRow, Portfolios
+from read_side.price_table import PriceTable
+from read_side.prices import Prices
+from read_side.returns import Tracks
+from read_side.securities import Securities
+from read_side.signals import Signals
+from read_side.states import States
+from read_side.transactions import Transactions
+from tests.api.folded import FoldedViews
 from write_side.event_store import EventStore
 from write_side.log import Answer, Appended, Conflict, Context, KeyTaken, Remembered
 
 NOW = datetime(2025, 6, 21, 10, 0, tzinfo=UTC)
+_PROJECTORS = (PORTFOLIO_PROJECTOR, PRICE_PROJECTOR, RETURNS_PROJECTOR, SECURITY_PROJECTOR, TRANSACTION_PROJECTOR)
 
 
 @dataclass
 class MemoryLog:
-    """An ``EventLog`` in memory; ``failure`` is raised by the next append, ``gate`` holds appends while it is set."""
+    """An ``EventLog``, a ``History`` and an ``Archive`` in memory.
 
+    ``failure`` is raised by the next append, ``gate`` holds appends while it is set; ``committed`` is told the
+    position before and the events of each. What is recorded at a time is recorded by ``clock``.
+    """
+
+    clock: Callable[[], datetime] = lambda: NOW
     events: list[Event] = field(default_factory=list)
+    times: list[datetime] = field(default_factory=list)
     keys: dict[tuple[str, str], Remembered] = field(default_factory=dict)
     contexts: list[Context] = field(default_factory=list)
+    committed: list[Callable[[int, Sequence[Event]], None]] = field(default_factory=list)
     failure: BaseException | None = None
     gate: asyncio.Event | None = None
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,9 +68,12 @@ class MemoryLog:
         remember = context.remember
         if remember is not None and (remember.caller, remember.key) in self.keys:
             raise KeyTaken(remember.key)
-        first = len(self.events) + 1
+        base = len(self.events)
         self.events.extend(events)
+        self.times.extend(self.clock() for _ in events)
         self.contexts.append(context)
+        for told in self.committed:
+            told(base, events)
         if remember is not None and answer is not None:
             self.keys[remember.caller, remember.key] = Remembered(
                 fingerprint=remember.fingerprint,
@@ -59,7 +82,7 @@ class MemoryLog:
                 position=len(self.events),
                 command_id=context.command_id,
             )
-        return Appended(position=len(self.events), first=first)
+        return Appended(position=len(self.events), first=base + 1)
 
     async def read(self, stream: str, after: int = 0) -> list[Event]:
         return [event for event in self.events if event.originator_id == stream and event.originator_version > after]
@@ -79,68 +102,57 @@ class MemoryLog:
     async def save_snapshot(self, aggregate: Aggregate) -> None:
         return None
 
+    async def page(self, after: int, limit: int) -> list[Recorded]:
+        return self._recorded()[after : after + limit]
 
-@dataclass
-class FoldingPortfolios:
-    """Answers like ``Portfolios`` by folding the log; a position beyond the log is never reached."""
+    async def epoch(self) -> UUID:
+        return UUID(int=0)
 
-    log: MemoryLog
-    asked: list[tuple[int, float]] = field(default_factory=list)
-    failure: FoliologError | None = None
-
-    def _arrive(self, at_least: int, wait: float) -> None:
-        self.asked.append((at_least, wait))
-        if self.failure is not None:
-            raise self.failure
-        if at_least > len(self.log.events):
-            raise NotYet("portfolios", at_least, len(self.log.events))
-
-    async def state(self, portfolio_id: str, *, at_least: int = 0, wait: float = 2.0) -> Rendered:
-        self._arrive(at_least, wait)
-        portfolio = fold(await self.log.read(Portfolio.stream(portfolio_id)), cast("Portfolio | None", None))
-        if portfolio is None:
-            raise NotFound(f"portfolio {portfolio_id} does not exist")
-        return Rendered(state_json(value(portfolio)), portfolio.version)
-
-    async def search(
-        self,
-        text: str | None = None,
-        status: Status | None = None,
-        *,
-        limit: int = 50,
-        cursor: str | None = None,
-        at_least: int = 0,
-        wait: float = 2.0,
-    ) -> Found[PortfolioRow]:
-        self._arrive(at_least, wait)
-        if cursor is not None and not cursor.isdecimal():
-            raise Invalid(Fault("/cursor", "is not a cursor of this list"))
-        rows = [
-            row
-            for row in reversed(list(self._rows()))
-            if (status is None or row.status is status)
-            and (text is None or text.lower() in f"{row.portfolio_id}\n{row.portfolio_name}".lower())
+    async def stream(self, stream: str, *, version: int | None = None, position: int | None = None) -> list[Recorded]:
+        return [
+            recorded
+            for recorded in self._recorded()
+            if recorded.stream == stream
+            and (version is None or recorded.version <= version)
+            and (position is None or recorded.position <= position)
         ]
-        start = int(cursor or 0)
-        more = str(start + limit) if len(rows) > start + limit else None
-        return Found(rows[start : start + limit], more, Checkpoint(len(self.log.events), 1))
 
-    def _rows(self) -> Iterable[PortfolioRow]:
-        for position, event in enumerate(self.log.events, 1):
-            if event.originator_version == 1:
-                stream = [each for each in self.log.events if each.originator_id == event.originator_id]
-                portfolio = fold(stream, cast("Portfolio | None", None))
-                assert portfolio is not None
-                yield PortfolioRow(
-                    position=position,
-                    portfolio_id=portfolio.portfolio_id,
-                    portfolio_name=portfolio.portfolio_name,
-                    status=portfolio.status,
-                    cash=portfolio.cash,
-                    last_updated=portfolio.last_updated,
-                    version=portfolio.version,
-                    opened=position,
-                )
+    async def position_at(self, moment: datetime) -> int:
+        return sum(time <= moment for time in self.times)
+
+    def _recorded(self) -> list[Recorded]:
+        return [
+            Recorded(
+                position=position,
+                stream=event.originator_id,
+                version=event.originator_version,
+                event=event,
+                recorded_at=time,
+            )
+            for position, (event, time) in enumerate(zip(self.events, self.times, strict=True), 1)
+        ]
+
+
+class AtOnce(Signals):
+    """Knows of every append at once, so that it waits for nothing: what is not there now will not come."""
+
+    def heard(self, base: int, events: Sequence[Event]) -> None:
+        self.hear_head(base + len(events))
+
+    async def wait_for_head(self, position: int, wait: float) -> bool:
+        return self.head >= position
+
+
+class ToldPortfolios(Portfolios):
+    """``Portfolios`` that remembers how each one was asked for: ``at_least`` and ``wait``."""
+
+    def __init__(self, views: FoldedViews, signals: Signals) -> None:
+        super().__init__(views, signals)
+        self.asked: list[tuple[int, float]] = []
+
+    async def by_id(self, portfolio_id: str, *, at_least: int = 0, wait: float = 2.0) -> PortfolioRow:
+        self.asked.append((at_least, wait))
+        return await super().by_id(portfolio_id, at_least=at_least, wait=wait)
 
 
 @dataclass
@@ -155,20 +167,39 @@ class Parts:
 
 @dataclass
 class Behind:
-    """Everything behind the application under test."""
+    """Everything behind the application under test; ``now`` is what its clock shows."""
 
-    log: MemoryLog = field(default_factory=MemoryLog)
     health: Parts = field(default_factory=Parts)
     now: datetime = NOW
 
     def __post_init__(self) -> None:
-        self.portfolios = FoldingPortfolios(self.log)
+        self.log = MemoryLog(lambda: self.now)
+        self.signals = AtOnce()
+        self.views = FoldedViews(self.log.events, _PROJECTORS)
+        self.portfolios = ToldPortfolios(self.views, self.signals)
+        prices = Prices(self.views, self.signals)
+        self.book = PriceTable(self.log, prices, self.signals)
+        self.log.committed += [self.signals.heard, self.book.heard]
+
+    def queries(self) -> Queries:
+        views, signals = self.views, self.signals
+        prices = Prices(views, signals)
+        states = States(self.portfolios, self.book, signals)
+        return Queries(
+            portfolios=self.portfolios,
+            states=states,
+            past=PastStates(self.log, prices, signals),
+            analytics=Analytics(Tracks(views, signals), states),
+            prices=prices,
+            securities=Securities(views, signals),
+            transactions=Transactions(views, signals, self.portfolios),
+        )
 
     def deps(self, **others: Any) -> Deps:
         return Deps(
             clock=lambda: self.now,
             health=self.health,
-            store=EventStore(self.log),
-            portfolios=cast(Portfolios, self.portfolios),
+            commands=Commands(store=EventStore(self.log), prices=self.book),
+            queries=self.queries(),
             **others,
         )

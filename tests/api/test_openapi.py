@@ -43,6 +43,16 @@ def test_every_error_is_a_problem_with_an_example(app: FastAPI) -> None:
                 assert answer["content"]["application/problem+json"]["examples"], (name, status)
 
 
+def test_every_example_of_an_answer_has_the_members_of_its_schema(app: FastAPI) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    for name, operation in operations(app):
+        for answer in operation["responses"].values():
+            content = answer["content"].get("application/json", {})
+            shape = schemas.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2])
+            for example in content.get("examples", {}).values() if shape is not None else ():
+                assert set(shape.get("required", [])) <= set(example["value"]), name
+
+
 def test_the_document_is_3_1_and_knows_no_body_of_the_framework(app: FastAPI) -> None:
     document = app.openapi()
     assert document["openapi"].startswith("3.1")
@@ -50,6 +60,6 @@ def test_the_document_is_3_1_and_knows_no_body_of_the_framework(app: FastAPI) ->
 
 
 def test_a_process_without_commands_documents_none(behind: Behind) -> None:
-    paths = create_app(replace(behind.deps(), store=None)).openapi()["paths"]
+    paths = create_app(replace(behind.deps(), commands=None)).openapi()["paths"]
     assert "/api/v1/portfolio/{portfolio_id}/update" not in paths
     assert list(paths["/api/v1/portfolios"]) == ["get"]

@@ -1,9 +1,7 @@
-"""What every store of views promises; each adapter is one line in ``STORES``."""
+"""What every store of views promises; each adapter is one line in ``view_stores.STORES``."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,39 +9,17 @@ import msgspec
 import pytest
 
 from domain.errors import Invalid, NotYet
-from domain.portfolio import Status
-from read_side.adapters.postgres import PostgresViewStore
-from read_side.adapters.postgres_leader import PostgresLeadership
+from domain.portfolio import Holding, Status
 from read_side.portfolio import PORTFOLIOS, PortfolioRow
 from read_side.store import Checkpoint, Fenced, Found, Page, Search, SearchableViewStore
-from tests.projections.logs import process
 
 NOW = datetime(2025, 6, 21, 10, 0, 0, 123456, tzinfo=UTC)
 
 
-@asynccontextmanager
-async def postgres_through_a_pool(database_url: str) -> AsyncIterator[PostgresViewStore]:
-    async with process(database_url) as one:
-        yield one.store
-
-
-@asynccontextmanager
-async def postgres_as_leader(database_url: str) -> AsyncIterator[PostgresViewStore]:
-    async with process(database_url) as one, PostgresLeadership(database_url, one.signals).lead("portfolios") as store:
-        yield store
-
-
-STORES: list[Callable[[str], AbstractAsyncContextManager[SearchableViewStore]]] = [
-    postgres_through_a_pool,
-    postgres_as_leader,
-]
-
-
-@pytest.fixture(params=STORES, ids=lambda make: make.__name__)
-async def store(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[SearchableViewStore]:
-    async with request.param(database_url) as made:
-        await made.prepare(PORTFOLIOS)
-        yield made
+@pytest.fixture
+async def store(any_store: SearchableViewStore) -> SearchableViewStore:
+    await any_store.prepare(PORTFOLIOS)
+    return any_store
 
 
 def row(portfolio_id: str, *, name: str = "Name", status: Status = Status.ACTIVE, position: int = 1) -> PortfolioRow:
@@ -53,6 +29,8 @@ def row(portfolio_id: str, *, name: str = "Name", status: Status = Status.ACTIVE
         portfolio_name=name,
         status=status,
         cash=Decimal("12345678901234567890.1234567890123456"),
+        cash_updated=NOW,
+        positions={"AAPL": Holding(Decimal("-0.5"), Decimal("-12.345678901234567890123456789"), NOW)},
         last_updated=NOW,
         version=1,
         opened=position,

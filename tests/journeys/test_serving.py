@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.servers.application import ROOT, Application, application, free_port
+from tests.servers.application import ROOT, application, free_port, projector, role
 
 OPENING = {"portfolio_id": "A", "portfolio_name": "Growth", "cash_balance": 10}
 
@@ -30,14 +29,6 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@contextmanager
-def role(name: str, folder: Path, **environment: str) -> Iterator[Application]:
-    """Run one role as a process of its own."""
-    folder.mkdir()
-    with application(folder, "--role", name, **environment) as app:
-        yield app
-
-
 def test_roles_run_as_processes_on_given_servers_and_nothing_embedded_starts(
     empty_database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -46,11 +37,7 @@ def test_roles_run_as_processes_on_given_servers_and_nothing_embedded_starts(
     assert migrated.returncode == 0, migrated.stderr
     assert "revision" in migrated.stdout
     with ExitStack() as stack:
-        projector = subprocess.Popen(
-            [sys.executable, "-m", "api", "serve", "--role", "projector"], cwd=ROOT, env={**os.environ, **given}
-        )
-        stack.callback(projector.wait)
-        stack.callback(projector.terminate)
+        stack.enter_context(projector(**given))
         commands = [stack.enter_context(role("commands", tmp_path / f"c{number}", **given)) for number in (1, 2)]
         queries = stack.enter_context(role("queries", tmp_path / "q", **given))
         opened = httpx2.post(f"{commands[0].url}/api/v1/portfolios", json=OPENING)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +11,7 @@ from structlog.testing import capture_logs
 from domain.base import Recorded
 from domain.portfolio import Portfolio
 from projections.portfolio import PORTFOLIO_PROJECTOR
+from projections.projector import Rows
 from projections.rebuild import rebuild, verify
 from read_side.adapters.postgres_builder import PostgresBuilder
 from read_side.lag import Lag
@@ -74,12 +74,12 @@ async def test_an_event_that_evolve_refuses_stops_after_what_came_before(databas
 
 
 async def test_a_restart_tries_again(database_url: str) -> None:
-    def evolve(row: PortfolioRow | None, recorded: Recorded) -> PortfolioRow:
+    def apply(rows: Rows[PortfolioRow], recorded: Recorded) -> None:
         raise ZeroDivisionError("a defect")
 
     head = await append(database_url, opened("A", "1"))
     async with process(database_url) as one:
-        async with running(one, projector=replace(PORTFOLIO_PROJECTOR, evolve=evolve)):
+        async with running(one, projector=replace(PORTFOLIO_PROJECTOR, apply=apply)):
             lag = await stopped(one)
             assert "ZeroDivisionError" in str(lag.error)
         async with running(one):
@@ -91,12 +91,12 @@ async def test_a_restart_tries_again(database_url: str) -> None:
 async def test_a_rebuild_with_a_mended_projector_frees_a_stopped_one(database_url: str) -> None:
     broken = [True]
 
-    def evolve(row: PortfolioRow | None, recorded: Recorded) -> PortfolioRow:
+    def apply(rows: Rows[PortfolioRow], recorded: Recorded) -> None:
         if broken[0] and recorded.position == 2:
             raise ValueError("a defect")
-        return PORTFOLIO_PROJECTOR.evolve(row, recorded)  # type: ignore[return-value]
+        PORTFOLIO_PROJECTOR.apply(rows, recorded)
 
-    projector: Any = replace(PORTFOLIO_PROJECTOR, evolve=evolve)
+    projector = replace(PORTFOLIO_PROJECTOR, apply=apply)
     head = await append(database_url, opened("A", "1"), deposited("A", 2, "2"), deposited("A", 3, "3"))
     async with process(database_url) as one, running(one, projector=projector):
         await stopped(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from read_side.adapters.redis import Breaker
+from read_side.adapters.redis_link import Breaker
 
 
 def test_pauses_grow_and_a_success_closes() -> None:

@@ -21,7 +21,8 @@ from domain.errors import NotFound
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import rebuild
 from read_side.adapters.postgres_builder import PostgresBuilder
-from read_side.adapters.redis import Breaker, RedisHotCopy, connect
+from read_side.adapters.redis import RedisHotCopy
+from read_side.adapters.redis_link import Breaker, Link, connect
 from read_side.portfolio import PORTFOLIOS, Portfolios
 from read_side.store import Checkpoint, Page, Rows
 from tests.projections.logs import Process, append, deposited, opened, process
@@ -31,12 +32,18 @@ PORTFOLIO_COUNT = 5
 
 
 @asynccontextmanager
-async def hot_copy(one: Process, redis_url: str) -> AsyncIterator[RedisHotCopy]:
-    hot = RedisHotCopy(connect(redis_url, timeout=1.0), one.signals, breaker=Breaker(0.01, 0.05))
+async def linked(redis_url: str, *, timeout: float = 1.0, breaker: Breaker | None = None) -> AsyncIterator[Link]:
+    link = Link(connect(redis_url, timeout=timeout), breaker=breaker or Breaker(0.01, 0.05))
     try:
-        yield hot
+        yield link
     finally:
-        await hot.close()
+        await link.close()
+
+
+@asynccontextmanager
+async def hot_copy(one: Process, redis_url: str) -> AsyncIterator[RedisHotCopy]:
+    async with linked(redis_url) as link:
+        yield RedisHotCopy(link, one.signals)
 
 
 class Counted:
@@ -92,15 +99,12 @@ async def more(counted: Counted, rounds: int = 15) -> None:
 
 
 @asynccontextmanager
-async def busy(database_url: str, redis_url: str) -> AsyncIterator[tuple[RedisHotCopy, Counted]]:
+async def busy(database_url: str, redis_url: str) -> AsyncIterator[tuple[Link, Counted]]:
     """Run a process with a projection, a hot copy and traffic."""
-    async with (
-        process(database_url) as one,
-        hot_copy(one, redis_url) as hot,
-        running(one, hot=hot),
-        traffic(one, Portfolios(one.store, one.signals, hot)) as counted,
-    ):
-        yield hot, counted
+    async with process(database_url) as one, linked(redis_url) as link:
+        hot = RedisHotCopy(link, one.signals)
+        async with running(one, hot=hot), traffic(one, Portfolios(one.store, one.signals, hot)) as counted:
+            yield link, counted
 
 
 async def test_a_copy_flushed_and_robbed_in_traffic_answers_nothing_wrong(database_url: str, redis_url: str) -> None:
@@ -130,18 +134,18 @@ async def test_a_copy_set_back_in_traffic_answers_nothing_wrong(database_url: st
 async def test_a_copy_killed_in_traffic_answers_nothing_wrong(database_url: str, own_valkey: EmbeddedServers) -> None:
     redis_url = own_valkey.addresses.redis_url
     assert redis_url is not None
-    async with busy(database_url, redis_url) as (hot, counted):
+    async with busy(database_url, redis_url) as (link, counted):
         for _ in range(3):
             await more(counted)
             async with Redis.from_url(redis_url) as redis:
                 pid = (await redis.info("server"))["process_id"]
             os.kill(pid, signal.SIGKILL)
             await more(counted)
-            assert not hot.reachable
+            assert not link.reachable
             await asyncio.to_thread(until_back, own_valkey, redis_url, pid)
             await more(counted)
         async with asyncio.timeout(10):
-            while not hot.reachable:
+            while not link.reachable:
                 await more(counted, 1)
 
 
@@ -160,13 +164,12 @@ async def test_a_copy_that_hangs_costs_one_timeout(database_url: str, own_valkey
     redis_url = own_valkey.addresses.redis_url
     assert redis_url is not None
     head = await append(database_url, opened("A", "1"))
-    async with process(database_url) as one:
-        hot = RedisHotCopy(connect(redis_url, timeout=0.3), one.signals, breaker=Breaker(60, 60))
+    async with process(database_url) as one, linked(redis_url, timeout=0.3, breaker=Breaker(60, 60)) as link:
         async with running(one):
             await one.store.wait_for(PORTFOLIOS, head, 10)
         async with Redis.from_url(redis_url) as redis:
             pid = (await redis.info("server"))["process_id"]
-        queries = Portfolios(one.store, one.signals, hot)
+        queries = Portfolios(one.store, one.signals, RedisHotCopy(link, one.signals))
         os.kill(pid, signal.SIGSTOP)
         try:
             started = asyncio.get_running_loop().time()
@@ -175,7 +178,6 @@ async def test_a_copy_that_hangs_costs_one_timeout(database_url: str, own_valkey
             assert asyncio.get_running_loop().time() - started < 2
         finally:
             os.kill(pid, signal.SIGCONT)
-            await hot.close()
 
 
 async def test_the_copy_answers_and_only_what_it_may(database_url: str, redis_url: str) -> None:

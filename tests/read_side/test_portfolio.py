@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from domain.errors import NotFound, NotYet
-from domain.portfolio import Status
-from domain.valuation import ValuedPosition, value
-from read_side.portfolio import PORTFOLIOS, PortfolioRow, Portfolios, list_json, state_json
-from read_side.portfolio import _position as position_of
+from domain.portfolio import Holding, Status
+from domain.prices import Price
+from domain.valuation import value
+from read_side.portfolio import PORTFOLIOS, PortfolioRow, Portfolios
+from read_side.rendering import list_json, positions_json, state_json, weights_json
 from read_side.store import Checkpoint
 from tests.projections.logs import append, deposited, opened, process
 from tests.projections.running import running
@@ -26,6 +28,7 @@ def row(cash: str, portfolio_id: str = "ACC-1") -> PortfolioRow:
         portfolio_name="Größe",
         status=Status.ACTIVE,
         cash=Decimal(cash),
+        cash_updated=NOW,
         last_updated=NOW,
         version=1,
         opened=1,
@@ -56,27 +59,19 @@ def shown(cash: str, total: str, weight: str, overdrawn: str) -> str:
     ],
 )
 def test_the_state_is_exact_to_the_byte(cash: str, total: str, weight: str, overdrawn: str) -> None:
-    assert state_json(value(row(cash))).decode() == shown(cash, total, weight, overdrawn)
+    assert state_json(value(row(cash), {})).decode() == shown(cash, total, weight, overdrawn)
 
 
 def test_a_quantity_is_shown_as_it_is_and_money_with_cents() -> None:
-    position = ValuedPosition(
-        instrument_id="AAPL",
-        position_type="EQUITY",
-        quantity=Decimal("500.50000000"),
-        market_value=Decimal("75125.00"),
-        weight=Decimal("0.075"),
-        unrealized_pnl=Decimal("1250.00"),
-        cost_basis=Decimal("73875.00"),
-        last_updated=NOW,
+    held = {"AAPL": Holding(Decimal("500.50000000"), Decimal("73948.875"), NOW)}
+    valued = value(replace(row("-5000"), positions=held), {"AAPL": Price(Decimal("150.2500"), NOW)})
+    assert positions_json(valued).decode() == (
+        '[{"instrument_id":"AAPL","position_type":"LONG","quantity":500.5,"market_value":75200.12,"weight":1.071225,'
+        '"unrealized_pnl":1251.25,"cost_basis":73948.88,"last_updated":"2025-06-21T10:00:00.12Z"},'
+        '{"instrument_id":"CASH","position_type":"CASH","quantity":-5000.00,"market_value":-5000.00,'
+        '"weight":-0.071225,"unrealized_pnl":0.00,"cost_basis":-5000.00,"last_updated":"2025-06-21T10:00:00.12Z"}]'
     )
-    assert {name: bytes(raw) for name, raw in position_of(position).items() if not isinstance(raw, str)} == {
-        "quantity": b"500.5",
-        "market_value": b"75125.00",
-        "weight": b"0.075",
-        "unrealized_pnl": b"1250.00",
-        "cost_basis": b"73875.00",
-    }
+    assert weights_json(valued) == b'{"AAPL":1.071225,"CASH":-0.071225}'
 
 
 def test_a_list_shows_id_name_and_status() -> None:
@@ -90,11 +85,11 @@ async def test_a_client_reads_its_own_writes(database_url: str) -> None:
     async with process(database_url) as one, running(one):
         queries = Portfolios(one.store, one.signals)
         position = await append(database_url, opened("A", "1"))
-        state = await queries.state("A", at_least=position, wait=10)
-        assert (state.version, b'"total_value":1.00' in state.body) == (1, True)
+        found_row = await queries.by_id("A", at_least=position, wait=10)
+        assert (found_row.version, found_row.cash) == (1, Decimal(1))
         position = await append(database_url, deposited("A", 2, "2.50"))
-        state = await queries.state("A", at_least=position, wait=10)
-        assert (state.version, b'"total_value":2.50' in state.body) == (2, True)
+        found_row = await queries.by_id("A", at_least=position, wait=10)
+        assert (found_row.version, found_row.cash) == (2, Decimal("2.50"))
         found = await queries.search("a", Status.ACTIVE, at_least=position, wait=10)
         assert [(row.portfolio_id, row.version) for row in found.rows] == [("A", 2)]
         assert (await queries.in_status(Status.CLOSED)).rows == []
@@ -107,7 +102,7 @@ async def test_what_is_behind_or_unknown_says_so(database_url: str) -> None:
         for missing in ("A", "", "..", "a/b", "\0", "\ud800", "x" * 101):
             with pytest.raises(NotFound):
                 await queries.by_id(missing)
-        for ask in (queries.by_id, queries.state, queries.search):
+        for ask in (queries.by_id, queries.search):
             with pytest.raises(NotYet):
                 await ask("A", at_least=1, wait=0.01)
 

@@ -133,3 +133,23 @@ def application(folder: Path, *arguments: str, **environment: str) -> Iterator[A
         yield app
     finally:
         app.stop()
+
+
+@contextmanager
+def role(name: str, folder: Path, **environment: str) -> Iterator[Application]:
+    """Run one role that answers HTTP as a process of its own, on the servers given."""
+    folder.mkdir()
+    with application(folder, "--role", name, **environment) as app:
+        yield app
+
+
+@contextmanager
+def projector(**environment: str) -> Iterator[int]:
+    """Run the role that projects as a process of its own, on the servers given; yield its id."""
+    command = [sys.executable, "-m", "api", "serve", "--role", "projector"]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment, **_mortal()})
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
+from domain.base import Event
 from domain.portfolio import Portfolio, PositionUpdate, TransactionType
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import PostgresLog, connect
@@ -58,7 +59,7 @@ def by(actor: str = "tester", **conditions: Any) -> Context:
 def once(key: str, request: bytes = b"request", *, caller: str = "tester") -> Context:
     """A context with an Idempotency-Key; the answer shows the cash."""
 
-    def answer(portfolio: Portfolio) -> Answer:
+    async def answer(portfolio: Portfolio, events: Sequence[Event]) -> Answer:
         return Answer(200, str(portfolio.cash).encode())
 
     return by(remember=Remember(caller=caller, key=key, fingerprint=request, answer=answer))

@@ -48,14 +48,16 @@ class Appender:
     """The one writer of a process.
 
     ``connect`` opens a connection in autocommit mode. ``limit`` is how many seconds a command may wait while the log
-    cannot be reached; ``capacity`` is how many may wait at all. ``observe`` hears of every group, ``reconnected`` of
-    every new connection: what is behind it may be a log restored from a backup, so nothing remembered of it counts.
+    cannot be reached; ``capacity`` is how many may wait at all. ``observe`` hears of every group, ``committed``
+    of the position before its first event and of its events in order, ``reconnected`` of every new connection: what is
+    behind it may be a log restored from a backup, so nothing remembered of it counts.
     """
 
     connect: Callable[[], Any]
     limit: float = 10.0
     capacity: int = 10_000
     observe: Callable[[Flush], None] = lambda flush: None
+    committed: Callable[[int, list[Event]], None] = lambda base, events: None
     reconnected: Callable[[], None] = lambda: None
     _waiting: deque[Pending] = field(default_factory=deque)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -176,6 +178,7 @@ class Appender:
         cursor = await connection.execute(query, arguments, prepare=True, binary=True)
         base = (await cursor.fetchone())[0]  # type: ignore[index]
         ended = time.monotonic()
+        self._tell(base, [event for command in group for event in command.events])
         waited = started - min(command.since for command in group)
         # Nobody waits: the callers go in step with the flushes. Let half of them go ahead, so that the next flush
         # begins while the others decide.
@@ -188,6 +191,13 @@ class Appender:
             if not command.future.done():
                 command.future.set_result(Appended(position=position, first=first))
         self.observe(Flush(commands=len(group), events=position - base, waited=waited, took=ended - started))
+
+    def _tell(self, base: int, events: list[Event]) -> None:
+        """Let who follows the log hear what is committed; what goes wrong there does not concern the callers."""
+        try:
+            self.committed(base, events)
+        except Exception as error:
+            _report("error", "what was committed was not heard", error=repr(error), position=base)
 
     async def _one_by_one(self, group: list[Pending], error: Exception) -> None:
         """Something in the group cannot be stored: only its own caller hears of it."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from domain.base import Aggregate, Event, Recorded
+from domain.base import Aggregate, Event, Recorded, whole_commands
 from domain.codec import decode, decode_snapshot, encode_snapshot
 from domain.errors import Broken, StoreUnavailable
 from write_side.adapters import arrays
@@ -21,6 +22,8 @@ from write_side.log import Answer, Appended, Context, Remembered
 Connection = psycopg.AsyncConnection[Any]
 _LIMIT = 10.0
 """Seconds that a read may take: a server that hangs is as good as one that is away."""
+_PAGE_BYTES = 4 * 1024 * 1024
+"""Bytes of events after which a page ends: one upload of prices is as large as a thousand trades."""
 
 
 async def connect(database_url: str) -> Connection:
@@ -43,7 +46,7 @@ async def connect(database_url: str) -> Connection:
 
 
 class PostgresLog:
-    """The log of events behind the ports ``write_side.log.EventLog`` and ``read_side.history.History``.
+    """The log of events behind the ports ``write_side.log.EventLog``, ``read_side.history.History`` and ``Archive``.
 
     ``appender`` is None in processes that only read.
     """
@@ -74,28 +77,25 @@ class PostgresLog:
 
     async def page(self, after: int, limit: int) -> list[Recorded]:
         page: list[Recorded] = []
-        for position, stream, version, topic, state, recorded_at, *who in await self._all(sql.PAGE, (after, limit)):
+        rows = await self._all(sql.PAGE, (after, limit, _PAGE_BYTES))
+        for row in rows:
             try:
-                event = decode(topic, state, stream, version)
-            except Broken as error:
-                if page:
-                    break
-                raise Broken(str(error), position=position) from error
-            command_id, correlation_id, causation_id, actor = who
-            page.append(
-                Recorded(
-                    position=position,
-                    stream=stream,
-                    version=version,
-                    event=event,
-                    recorded_at=recorded_at,
-                    command_id=command_id,
-                    correlation_id=correlation_id,
-                    causation_id=causation_id,
-                    actor=actor,
-                )
-            )
+                page.append(_recorded(*row))
+            except Broken:
+                if not page:
+                    raise
+                return page
+        if len(rows) < limit and sum(len(row[4]) for row in rows) >= _PAGE_BYTES:
+            # Shorter than asked for, so that it passes for the end of the log: then no command may be cut in two.
+            return whole_commands(page)
         return page
+
+    async def stream(self, stream: str, *, version: int | None = None, position: int | None = None) -> list[Recorded]:
+        limits = {"stream": stream, "version": version, "position": position}
+        return [_recorded(*row) for row in await self._all(sql.RECORDED_STREAM, limits)]
+
+    async def position_at(self, moment: datetime) -> int:
+        return cast(int, (await self._all(sql.POSITION_AT, {"moment": moment}))[0][0])
 
     async def remembered(self, caller: str, key: str) -> Remembered | None:
         rows = await self._all(sql.REMEMBERED, (caller, key))
@@ -120,7 +120,7 @@ class PostgresLog:
         arguments = (aggregate.id, aggregate.version, type(aggregate).TOPIC, encode_snapshot(aggregate))
         await self._all(sql.SAVE_SNAPSHOT, arguments)
 
-    async def _all(self, query: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def _all(self, query: str, arguments: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Read; connections of the pool that died while nobody used them are passed over."""
         dead = 0
         while True:
@@ -134,3 +134,33 @@ class PostgresLog:
                 dead += 1
                 if dead > self._pool.max_size:
                     raise StoreUnavailable(f"the event log cannot be read: {error}") from error
+
+
+def _recorded(
+    position: int,
+    stream: str,
+    version: int,
+    topic: str,
+    state: bytes,
+    recorded_at: datetime,
+    command_id: UUID | None,
+    correlation_id: str | None,
+    causation_id: UUID | None,
+    actor: str | None,
+) -> Recorded:
+    """Return a row of the log as an event; raises ``Broken`` with its position where it cannot be read."""
+    try:
+        event = decode(topic, state, stream, version)
+    except Broken as error:
+        raise Broken(str(error), position=position) from error
+    return Recorded(
+        position=position,
+        stream=stream,
+        version=version,
+        event=event,
+        recorded_at=recorded_at,
+        command_id=command_id,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        actor=actor,
+    )

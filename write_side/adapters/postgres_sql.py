@@ -46,8 +46,33 @@ HEAD = "select max(notification_id) from es.stored_events"
 PAGE = """
 select notification_id, originator_id, originator_version, topic, state, recorded_at,
        command_id, correlation_id, causation_id, actor
-from es.stored_events where notification_id > %s order by notification_id limit %s
+from (
+    select *, sum(octet_length(state)) over (order by notification_id) - octet_length(state) as before
+    from (select * from es.stored_events where notification_id > %s order by notification_id limit %s) page
+) sized
+where before < %s order by notification_id
 """
+"""Up to so many events, and no more once those before have so many bytes."""
+RECORDED_STREAM = """
+select notification_id, originator_id, originator_version, topic, state, recorded_at,
+       command_id, correlation_id, causation_id, actor
+from es.stored_events
+where originator_id = %(stream)s and originator_version <= coalesce(%(version)s::bigint, originator_version)
+  and notification_id <= coalesce(%(position)s::bigint, notification_id)
+order by originator_version
+"""
+POSITION_AT = """
+with recursive halves (low, high) as (
+    select 0::bigint, coalesce((select max(notification_id) from es.stored_events), 0)
+    union all
+    select case when e.recorded_at <= %(moment)s then e.notification_id else low end,
+           case when e.recorded_at <= %(moment)s then high else e.notification_id - 1 end
+    from halves join es.stored_events e on e.notification_id = (low + high + 1) / 2
+    where low < high
+)
+select low from halves where low = high
+"""
+"""By halving: positions are dense and times never run backwards along them."""
 REMEMBERED = """
 select fingerprint, status, body, version, position, command_id from app.commands where caller = %s and key = %s
 """

@@ -1,0 +1,170 @@
+"""The sample portfolios as a person likes to read them: all of them, the positions of one, and what to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.demo.client import Client
+from api.cli.demo.files import Plan
+
+WIDTH: Final = 120
+SHOWN: Final = "equity-long-short"
+"""The portfolio whose positions are shown."""
+_CASH: Final = "CASH"
+_NONE: Final = "–"
+
+
+class Figures(NamedTuple):
+    """What is asked of one portfolio."""
+
+    state: dict[str, Any]
+    analytics: dict[str, Any]
+
+
+def show(client: Client, plan: Plan, position: int, out: Console) -> None:
+    """Print the tables, as of this log position at least; raises ``Failed`` when something cannot be had."""
+    figures = [_figures(client, portfolio_id, position) for portfolio_id in plan.portfolios]
+    shown = next(one for one in figures if one.state["portfolio_id"] == SHOWN)
+    prices = {
+        item["instrument_id"]: item["price"] for item in client.get("/api/v1/prices?limit=1000", position)["items"]
+    }
+    held = [line["instrument_id"] for line in shown.state["positions"] if line["instrument_id"] != _CASH]
+    names = {security_id: client.get(f"/api/v1/securities/{security_id}", position) for security_id in held}
+    out.print(overview(figures, f"{plan.until:%A}, {plan.until.day} {plan.until:%B %Y}", out))
+    out.print()
+    out.print(positions(shown.state, prices, names))
+    out.print()
+
+
+def _figures(client: Client, portfolio_id: str, position: int) -> Figures:
+    path = f"/api/v1/portfolio/{portfolio_id}"
+    return Figures(client.get(f"{path}/state", position), client.get(f"{path}/analytics", position))
+
+
+def overview(figures: Sequence[Figures], date: str, out: Console) -> Table:
+    """Return the table of all portfolios with their sums, in whole units; where it is too wide it has fewer columns."""
+    title = f"{len(figures)} portfolios on {date}"
+    columns, dispensable = list(_COLUMNS), list(_DISPENSABLE)
+    table = _overview(title, columns, figures)
+    while dispensable and out.measure(table, options=out.options.update(width=10 * WIDTH)).maximum > out.width:
+        left_out = dispensable.pop(0)
+        columns = [column for column in columns if column.title != left_out]
+        table = _overview(title, columns, figures)
+    return table
+
+
+def _overview(title: str, columns: Sequence[_Column], figures: Sequence[Figures]) -> Table:
+    table = _table(title)
+    for column in columns:
+        footer = _whole(sum((column.figure(one) for one in figures), Decimal(0))) if column.money else column.footer
+        left = column.title in {"Portfolio", "Status"}
+        table.add_column(column.title, footer, justify="left" if left else "right", no_wrap=True)
+    for one in figures:
+        table.add_row(*(_whole(column.figure(one)) if column.money else column.figure(one) for column in columns))
+    return table
+
+
+class _Column(NamedTuple):
+    """A column of the overview: ``figure`` is the cell of a portfolio, or its amount where it is ``money``."""
+
+    title: str
+    figure: Callable[[Figures], Any]
+    money: bool = False
+    footer: str = ""
+
+
+_COLUMNS: Final = (
+    _Column("Portfolio", lambda one: one.state["portfolio_name"], footer="All"),
+    _Column("Status", lambda one: one.state["status"]),
+    _Column("Pos.", lambda one: str(len(one.state["positions"]) - 1)),
+    _Column("Cash", lambda one: one.state["cash_balance"], money=True),
+    _Column("Total value", lambda one: one.state["total_value"], money=True),
+    _Column("Unrealised", lambda one: one.analytics["unrealized_pnl"], money=True),
+    _Column("Realised", lambda one: one.analytics["realized_pnl"], money=True),
+    _Column("Today", lambda one: _percent(one.analytics["daily_return"])),
+    _Column("Month", lambda one: _percent(one.analytics["mtd_return"])),
+    _Column("Since start", lambda one: _percent(one.analytics["total_return"])),
+)
+"""Cash is always among the positions and is not counted."""
+_DISPENSABLE: Final = ("Pos.", "Realised", "Unrealised", "Cash")
+"""The columns that a narrow terminal goes without, the first one first."""
+
+
+def positions(state: dict[str, Any], prices: dict[str, Decimal], names: dict[str, dict[str, str]]) -> Table:
+    """Return the table of the positions of one portfolio, the largest first and cash last."""
+    table = _table(f"Positions of {state['portfolio_name']} ({state['portfolio_id']})")
+    table.add_column("Ticker", no_wrap=True, footer="Total")
+    table.add_column("Name")
+    for title in ("Quantity", "Price", "Market value", "Weight", "Unrealised"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in sorted(state["positions"], key=lambda line: (line["instrument_id"] == _CASH, -line["market_value"])):
+        instrument_id = line["instrument_id"]
+        cash = instrument_id == _CASH
+        name = {"ticker": _CASH, "name": ""} if cash else names[instrument_id]
+        table.add_row(
+            name["ticker"],
+            Text(name["name"], no_wrap=True, overflow="ellipsis"),
+            Text("") if cash else _number(line["quantity"], f"{line['quantity']:,}"),
+            Text("") if cash else _price(prices[instrument_id]),
+            _money(line["market_value"]),
+            _percent(line["weight"], signed=False),
+            Text("") if cash else _money(line["unrealized_pnl"]),
+        )
+    table.columns[4].footer = _money(state["total_value"])
+    table.columns[6].footer = _money(sum((line["unrealized_pnl"] for line in state["positions"]), Decimal(0)))
+    return table
+
+
+def suggestions(url: str) -> list[str]:
+    """Return the lines that say what to try next."""
+    path = f"{url}/api/v1/portfolio/{SHOWN}"
+    return [
+        "Try next:",
+        f"  curl '{path}/state'",
+        f"  curl '{path}/performance?from=2026-10-01'",
+        f"  and every route with examples in a browser: {url}/docs",
+    ]
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        footer_style="bold",
+        box=None,
+        pad_edge=False,
+        show_footer=True,
+    )
+
+
+def _number(number: Decimal, text: str) -> Text:
+    return Text(text, style="red" if number < 0 else "")
+
+
+def _money(amount: Decimal) -> Text:
+    return _number(amount, f"{amount:,.2f}")
+
+
+def _whole(amount: Decimal) -> Text:
+    return _number(amount, f"{round(amount):,}")
+
+
+def _price(price: Decimal) -> Text:
+    """Return a price with all its places, at least two."""
+    return Text(f"{price:,}" if price.as_tuple().exponent < -2 else f"{price:,.2f}")  # type: ignore[operator]
+
+
+def _percent(number: Decimal | None, *, signed: bool = True) -> Text:
+    """Return a ratio in percent; a dash where there is none."""
+    if number is None:
+        return Text(_NONE)
+    percent = round(number * 100, 2) or Decimal("0.00")
+    return _number(percent, f"{percent:{'+' if signed and percent else ''},.2f}%")

@@ -1,0 +1,80 @@
+"""Figures for Prometheus that are not about HTTP: the appender's groups, the log's head, every view's lag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from domain.errors import FoliologError
+from read_side.lag import Lags
+from read_side.signals import Signals
+from read_side.tasks import end
+
+_MEASURE_EVERY = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Flush(Protocol):
+    """One group committed: its commands, seconds the oldest waited and seconds the flush took."""
+
+    @property
+    def commands(self) -> int: ...
+    @property
+    def waited(self) -> float: ...
+    @property
+    def took(self) -> float: ...
+
+
+def flushes(registry: CollectorRegistry) -> Callable[[Flush], None]:
+    """Return what counts the appender's groups."""
+    buckets = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+    size = Histogram(
+        "foliolog_append_group_commands",
+        "Commands that shared a commit",
+        registry=registry,
+        buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+    )
+    took = Histogram("foliolog_append_flush_seconds", "Time of a commit", registry=registry, buckets=buckets)
+    waited = Histogram(
+        "foliolog_append_wait_seconds", "Wait of a group's oldest command", registry=registry, buckets=buckets
+    )
+
+    def observe(flush: Flush) -> None:
+        size.observe(flush.commands)
+        took.observe(flush.took)
+        waited.observe(flush.waited)
+
+    return observe
+
+
+@asynccontextmanager
+async def lags(source: Lags, signals: Signals, registry: CollectorRegistry) -> AsyncIterator[None]:
+    """Keep the gauges of the log and of every view's lag up to date."""
+    head = Gauge("foliolog_log_position", "Position of the last event", registry=registry)
+    head.set_function(lambda: signals.head)
+    events = Gauge("foliolog_view_lag_events", "Events a view has yet to take", ["view"], registry=registry)
+    seconds = Gauge("foliolog_view_lag_seconds", "Age of the first event not taken", ["view"], registry=registry)
+    stopped = Gauge("foliolog_view_stopped", "1 for a projection that has stopped", ["view"], registry=registry)
+
+    async def measure() -> None:
+        while True:
+            try:
+                for lag in await source.lags():
+                    events.labels(lag.view).set(lag.events)
+                    seconds.labels(lag.view).set(lag.seconds)
+                    stopped.labels(lag.view).set(lag.stopped)
+            except FoliologError as error:
+                log.warning("lag not measured", error=str(error))
+            await asyncio.sleep(_MEASURE_EVERY)
+
+    task = asyncio.create_task(measure())
+    try:
+        yield
+    finally:
+        await end(task)

@@ -1,0 +1,31 @@
+"""Portfolios valued again and again: what has not changed since the last time is not made anew."""
+
+from __future__ import annotations
+
+from domain.prices import Book
+from domain.valuation import Holdings, ValuedPortfolio, value
+from read_side.rendering import Shown
+
+_KEPT = 100_000
+"""So many positions of valued portfolios stay in memory."""
+
+
+class Valuer:
+    """``domain.valuation.value`` with a memory; its answers are the same as without."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[ValuedPortfolio, Shown]] = {}
+        self._positions = 0
+
+    def value(self, portfolio: Holdings, book: Book) -> tuple[ValuedPortfolio, Shown]:
+        """Return the portfolio valued at these prices, and the texts of its positions for who renders it."""
+        before, shown = self._known.get(portfolio.portfolio_id, (None, None))
+        if before is None or shown is None:
+            self._positions += 1 + len(portfolio.positions)
+            if self._positions > _KEPT:
+                self._known.clear()
+                self._positions = 1 + len(portfolio.positions)
+            shown = {}
+        valued = value(portfolio, book, before)
+        self._known[portfolio.portfolio_id] = valued, shown
+        return valued, shown

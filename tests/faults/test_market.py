@@ -1,0 +1,100 @@
+"""Faults under a market of trades, prices and reads: every answer stays exact, and the views are what the log says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from api.bootstrap import PROJECTORS
+from api.embedded import running
+from tests.journeys.market import PORTFOLIOS, Market
+from tests.servers.application import ROOT, Application, application
+
+MANY = [f"I{number:05}" for number in range(10_000)]
+
+
+def client(app: Application) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=app.url, timeout=30, limits=httpx2.Limits(max_connections=32))
+
+
+def flush(app: Application) -> None:
+    """Empty the hot copy and everything rendered, once Valkey is there again."""
+    addresses = running(app.data_dir)
+    assert addresses is not None
+    assert addresses.redis_url is not None
+    with Redis.from_url(addresses.redis_url, retry=Retry(ConstantBackoff(0.05), 400)) as valkey:
+        valkey.flushall()
+
+
+def verified(app: Application, view: str) -> str:
+    """Return what ``verify`` says of a view; it found no difference."""
+    done = subprocess.run(
+        [sys.executable, "-m", "api", "verify", view, "--data-dir", str(app.data_dir)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+async def until(market: Market, calls: int) -> None:
+    """Return once so many calls have been accepted."""
+    async with asyncio.timeout(120):
+        while len(market.calls) < calls:
+            await market.see(PORTFOLIOS[0], market.reached)
+
+
+async def test_answers_stay_exact_while_valkey_is_killed_and_flushed(tmp_path: Path) -> None:
+    with application(tmp_path) as app:
+        async with client(app) as http:
+            market = Market(http)
+            await market.open()
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(4):
+                    tasks.create_task(market.trade_on(number, 2_000))
+                    tasks.create_task(market.upload_on(number, 2_000))
+                for name in PORTFOLIOS[1:]:
+                    tasks.create_task(market.read_on(name))
+                for round_ in range(1, 4):
+                    await until(market, 100 * round_)
+                    await asyncio.to_thread(os.kill, app.child("valkey-server"), signal.SIGKILL)
+                    await until(market, 100 * round_ + 40)
+                    await asyncio.to_thread(flush, app)
+                await until(market, 400)
+                market.stopping = True
+            await market.check()
+            for projector in PROJECTORS:
+                assert "no difference" in await asyncio.to_thread(verified, app, projector.view.name)
+
+
+async def test_the_views_agree_after_kill_9_of_the_projector_amid_ten_thousand_prices(tmp_path: Path) -> None:
+    with application(tmp_path) as app:
+        async with client(app) as http:
+            market = Market(http)
+            await market.open()
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(4):
+                    tasks.create_task(market.trade_on(number, 2_000))
+                tasks.create_task(market.upload_on(0, 2_000))
+                tasks.create_task(market.upload_on(1, 2_000, *MANY[5:]))
+                tasks.create_task(market.read_on(PORTFOLIOS[1]))
+                for round_ in range(1, 4):
+                    await until(market, 60 * round_)
+                    await asyncio.to_thread(os.kill, app.child("--role projector"), signal.SIGKILL)
+                await until(market, 240)
+                market.stopping = True
+            await market.check()
+            for projector in PROJECTORS:
+                assert "no difference" in await asyncio.to_thread(verified, app, projector.view.name)
