@@ -63,8 +63,6 @@ PROJECTORS: tuple[Projector[Any], ...] = (
 _HOT_READ = 0.25
 _HOT_WRITE = 2.0
 """Seconds that Redis may take: a page of a projection is larger than an answer, and nobody waits for it."""
-_PACE = 0.01
-"""Seconds between two pages of a view that is not the first to be read after a command."""
 
 log = structlog.get_logger(__name__)
 
@@ -215,7 +213,6 @@ async def projections(settings: Settings) -> AsyncIterator[Sequence[Runner[Any]]
                 leadership=leadership,
                 signals=parts.signals,
                 hot=parts.hot,
-                pace=0.0 if projector is PORTFOLIO_PROJECTOR else _PACE,
             )
             for projector in PROJECTORS
         ]

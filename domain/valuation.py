@@ -11,7 +11,7 @@ import msgspec
 
 from domain.portfolio import CASH, Holding, Status
 from domain.prices import Book, Price
-from domain.values import EXACT, ZERO, money, share
+from domain.values import EXACT, UNIT_PLACES, ZERO, money, share_of_units, units
 
 LONG = "LONG"
 SHORT = "SHORT"
@@ -40,7 +40,8 @@ class Holdings(Protocol):
 class ValuedPosition(msgspec.Struct, frozen=True, gc=False):
     """One position with the figures shown, each rounded once: money to cents. Its weight is the portfolio's matter.
 
-    ``holding`` and ``price`` are what it was valued from, ``exact`` the market value before rounding.
+    ``holding`` and ``price`` are what it was valued from, ``exact`` the market value before rounding, and ``units`` the
+    same in units of 1E-16, of which everything here is a whole number.
     """
 
     instrument_id: str
@@ -51,6 +52,7 @@ class ValuedPosition(msgspec.Struct, frozen=True, gc=False):
     cost_basis: Decimal
     last_updated: datetime
     exact: Decimal
+    units: int
     holding: Holding | None = None
     price: Price | None = None
 
@@ -95,29 +97,29 @@ def value(portfolio: Holdings, book: Book, before: ValuedPortfolio | None = None
     held = portfolio.positions
     known = before.positions if before is not None else {}
     positions: dict[str, ValuedPosition] = {}
-    total, last_updated, add = portfolio.cash, portfolio.last_updated, EXACT.add
+    last_updated = portfolio.last_updated
     for instrument_id in sorted(held):
         holding, price = held[instrument_id], book.get(instrument_id)
         position = known.get(instrument_id)
         if position is None or position.price is not price or not _same(position.holding, holding):
-            position = _valued(instrument_id, holding, price)
+            position = _valued(instrument_id, holding, price, position)
         positions[instrument_id] = position
-        total = add(total, position.exact)
         if price is not None and price.as_of > last_updated:
             last_updated = price.as_of
-    cash = portfolio.cash
-    positions[CASH] = _valued_cash(cash, portfolio.cash_updated)
+    positions[CASH] = _valued_cash(portfolio.cash, portfolio.cash_updated)
+    total = sum([position.units for position in positions.values()])
+    exact = EXACT.scaleb(Decimal(total), -UNIT_PLACES)
     return ValuedPortfolio(
         portfolio.portfolio_id,
         portfolio.portfolio_name,
         portfolio.status,
-        money(total),
-        money(cash),
-        cash < 0,
+        money(exact),
+        positions[CASH].market_value,
+        portfolio.cash < 0,
         positions,
-        {instrument_id: share(position.exact, total) for instrument_id, position in positions.items()},
+        {instrument_id: share_of_units(position.units, total) for instrument_id, position in positions.items()},
         last_updated,
-        total,
+        exact,
     )
 
 
@@ -125,25 +127,27 @@ def _same(before: Holding | None, holding: Holding) -> bool:
     return before is holding or before == holding
 
 
-def _valued(instrument_id: str, holding: Holding, price: Price | None) -> ValuedPosition:
+def _valued(instrument_id: str, holding: Holding, price: Price | None, before: ValuedPosition | None) -> ValuedPosition:
     exact, updated = ZERO, holding.last_updated
     if price is not None:
         exact = EXACT.multiply(holding.quantity, price.price)
         updated = max(updated, price.as_of)
+    unchanged = before is not None and before.holding is not None and _same(before.holding, holding)
     return ValuedPosition(
         instrument_id,
         LONG if holding.quantity > 0 else SHORT,
         holding.quantity,
         money(exact),
         money(EXACT.subtract(exact, holding.cost)),
-        money(holding.cost),
+        before.cost_basis if before is not None and unchanged else money(holding.cost),
         updated,
         exact,
-        holding,
+        units(exact),
+        before.holding if before is not None and unchanged else holding,
         price,
     )
 
 
 def _valued_cash(cash: Decimal, updated: datetime) -> ValuedPosition:
     shown = money(cash)
-    return ValuedPosition(CASH, CASH, shown, shown, _NO_MONEY, shown, updated, cash)
+    return ValuedPosition(CASH, CASH, shown, shown, _NO_MONEY, shown, updated, cash, units(cash))

@@ -16,6 +16,7 @@ from decimal import (
     Overflow,
     Underflow,
 )
+from functools import lru_cache
 
 EXACT = Context(
     prec=400,
@@ -58,6 +59,8 @@ _NO_MONEY = Decimal("0.00")
 _EIGHTH_PLACE = Decimal("0.00000001")
 _MILLIONTH = Decimal("0.000001")
 _LAST_PLACE = Decimal("1E-60")
+UNIT_PLACES = 16
+_UNIT = Decimal("1E-16")
 _PLACES = {MAX_PLACES: _EIGHTH_PLACE, MAX_CASH_PLACES: Decimal("1E-16")}
 
 
@@ -99,6 +102,33 @@ def share(part: Decimal, whole: Decimal) -> Decimal:
     Nothing within the bounds, nor a sum of such products, lies so close to a tie that 80 digits do not tell its side.
     """
     return _quantize(_divide(part, whole), _MILLIONTH) if whole else ZERO
+
+
+def units(number: Decimal) -> int:
+    """Return the number in units of 1E-16; raises ``decimal.Inexact`` for one that has more places.
+
+    Cash, and the product of a quantity and a price, are whole numbers of these.
+    """
+    return int(EXACT.scaleb(EXACT.quantize(number, _UNIT), UNIT_PLACES))
+
+
+def share_of_units(part: int, whole: int) -> Decimal:
+    """Return part / whole as ``share`` does, without trailing zeros, from whole numbers of units."""
+    if not whole:
+        return ZERO
+    if whole < 0:
+        part, whole = -part, -whole
+    millionths, rest = divmod(part * 1_000_000, whole)
+    rest *= 2
+    if rest > whole or (rest == whole and millionths % 2):
+        millionths += 1
+    return _in_millionths(millionths)
+
+
+@lru_cache(100_000)
+def _in_millionths(count: int) -> Decimal:
+    """Return so many millionths, as a number that ``str`` writes plainly."""
+    return Decimal(plain(EXACT.multiply(Decimal(count), _MILLIONTH)))
 
 
 def eighth_place(number: Decimal) -> Decimal:

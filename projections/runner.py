@@ -39,8 +39,7 @@ class Runner(Generic[R]):
     """Follows the log with one projector, while it leads.
 
     ``page_size`` is how many events at most share a transaction, ``beat`` after how many idle seconds it makes sure
-    that it still leads and that the hot copy is where the view is, ``pace`` how many seconds it rests before it
-    looks for a page, near the head: those of a view that is not read at once are fewer, and let the others go first.
+    that it still leads and that the hot copy is where the view is.
     """
 
     projector: Projector[R]
@@ -51,7 +50,6 @@ class Runner(Generic[R]):
     page_size: int = 2_000
     beat: float = 1.0
     slowest: float = 10.0
-    pace: float = 0.0
     leading: bool = field(default=False, init=False)
     _ahead: asyncio.Task[Stretch] | None = field(default=None, init=False)
     _known: dict[str, R | None] = field(default_factory=dict, init=False)
@@ -102,8 +100,8 @@ class Runner(Generic[R]):
 
     async def _step(self, store: ProjectionStore, checkpoint: Checkpoint, parked: Set[int]) -> Checkpoint:
         """Take the next page, or wait for one; return the checkpoint afterwards."""
-        if self.pace and self._ahead is None:
-            await asyncio.sleep(self.pace)
+        if self.projector.view.rest and self._ahead is None:
+            await self.signals.rest(self.projector.view.name, self.projector.view.rest)
         stretch = await self._next(checkpoint.position, parked)
         if stretch.position == checkpoint.position:
             if not await self.signals.wait_for_head(checkpoint.position + 1, self.beat):

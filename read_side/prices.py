@@ -44,6 +44,7 @@ PRICES = View(
     row=PriceRow,
     key="key",
     fields={"instrument_id": Kind.KEYWORD, "listed": Kind.POSITION},
+    rest=0.1,
 )
 
 _LATEST = {"listed": (0, None)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from domain.portfolio import CASH, Status
 from domain.valuation import ValuedPortfolio, ValuedPosition
@@ -14,16 +14,26 @@ RENDERING = 1
 """Raise it when these bytes change for equal facts: what another program has rendered before is not used then."""
 
 
-Shown: TypeAlias = dict[str, tuple[ValuedPosition, str, str]]
-"""The text of positions before and after the weight, kept by who renders a portfolio again and again."""
+class Text(NamedTuple):
+    """A position as text, before and after its weight; ``start`` and ``middle`` are of the holding alone."""
+
+    position: ValuedPosition
+    before: str
+    after: str
+    start: str
+    middle: str
+
+
+Shown: TypeAlias = dict[str, Text]
+"""The texts of positions, kept by who renders a portfolio again and again."""
 
 
 def state_json(portfolio: ValuedPortfolio, shown: Shown | None = None) -> bytes:
     """Return seed 004's ``PortfolioState``, its members in the seed's order, then ours."""
     weights = _texts(portfolio)
     return (
-        f'{{"portfolio_id":{_text(portfolio.portfolio_id)},"total_value":{portfolio.total_value},'
-        f'"cash_balance":{portfolio.cash_balance},"positions":{_positions(portfolio, weights, shown)},'
+        f'{{"portfolio_id":{_text(portfolio.portfolio_id)},"total_value":{portfolio.total_value!s},'
+        f'"cash_balance":{portfolio.cash_balance!s},"positions":{_positions(portfolio, weights, shown)},'
         f'"weights":{_weights(weights)},"last_updated":"{moment(portfolio.last_updated)}",'
         f'"status":"{portfolio.status}","portfolio_name":{_text(portfolio.portfolio_name)},'
         f'"overdrawn":{"true" if portfolio.overdrawn else "false"}}}'
@@ -68,30 +78,33 @@ def _text(text: str) -> str:
 
 
 def _texts(portfolio: ValuedPortfolio) -> dict[str, str]:
-    return {instrument_id: plain(weight) for instrument_id, weight in portfolio.weights.items()}
+    return {name: str(weight) for name, weight in portfolio.weights.items()}
 
 
 def _positions(portfolio: ValuedPortfolio, weights: dict[str, str], shown: Shown | None) -> str:
-    texts, shown = [], {} if shown is None else shown
+    parts: list[str] = []
+    shown = {} if shown is None else shown
     for name, position in portfolio.positions.items():
-        known = shown.get(name)
-        if known is None or known[0] is not position:
-            known = shown[name] = (position, *_around_the_weight(position))
-        texts.append(f"{known[1]}{weights[name]}{known[2]}")
-    return f"[{','.join(texts)}]"
+        text = shown.get(name)
+        if text is None or text.position is not position:
+            text = shown[name] = _as_text(position, text)
+        parts.append(text.before + weights[name] + text.after)
+    return f"[{','.join(parts)}]"
 
 
-def _around_the_weight(position: ValuedPosition) -> tuple[str, str]:
-    quantity = str(position.quantity) if position.instrument_id == CASH else plain(position.quantity)
-    before = (
-        f'{{"instrument_id":"{position.instrument_id}","position_type":"{position.position_type}",'
-        f'"quantity":{quantity},"market_value":{position.market_value},"weight":'
-    )
-    after = (
-        f',"unrealized_pnl":{position.unrealized_pnl},"cost_basis":{position.cost_basis},'
-        f'"last_updated":"{moment(position.last_updated)}"}}'
-    )
-    return before, after
+def _as_text(position: ValuedPosition, known: Text | None) -> Text:
+    if known is not None and position.holding is not None and known.position.holding is position.holding:
+        start, middle = known.start, known.middle
+    else:
+        quantity = str(position.quantity) if position.instrument_id == CASH else plain(position.quantity)
+        start = (
+            f'{{"instrument_id":"{position.instrument_id}","position_type":"{position.position_type}",'
+            f'"quantity":{quantity},"market_value":'
+        )
+        middle = f',"cost_basis":{position.cost_basis!s},"last_updated":"'
+    before = f'{start}{position.market_value!s},"weight":'
+    after = f',"unrealized_pnl":{position.unrealized_pnl!s}{middle}{moment(position.last_updated)}"}}'
+    return Text(position, before, after, start, middle)
 
 
 def _weights(weights: dict[str, str]) -> str:

@@ -52,7 +52,7 @@ class Holders(Row, frozen=True, kw_only=True, gc=False, tag="holders"):
 
 ReturnsRow = PortfolioReturns | ClosedDays | LastPrice | Holders
 
-RETURNS: View[ReturnsRow] = View(name="returns", row=ReturnsRow)
+RETURNS: View[ReturnsRow] = View(name="returns", row=ReturnsRow, rest=0.1)
 
 
 def portfolio_key(portfolio_id: str) -> str:

@@ -33,6 +33,7 @@ SECURITIES = View(
         "name": Kind.TEXT,
         "named": Kind.POSITION,
     },
+    rest=0.1,
 )
 
 

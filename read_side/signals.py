@@ -31,6 +31,7 @@ class Signals:
         self._checkpoints: dict[str, Checkpoint] = {}
         self._waiters: defaultdict[str, list[_Waiter]] = defaultdict(list)
         self._order = itertools.count()
+        self._wanted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     @property
     def head(self) -> int:
@@ -75,6 +76,20 @@ class Signals:
         """Return once the view is at this position or above; raises ``NotYet`` after ``wait`` seconds."""
         if self.checkpoint(view).position < position and not await self._wait(view, position, wait):
             raise NotYet(view, position, self.checkpoint(view).position)
+
+    def want(self, view: str) -> None:
+        """Wake the projection of this view, if it is here and rests: somebody waits for it."""
+        self._wanted[view].set()
+
+    async def rest(self, view: str, seconds: float) -> None:
+        """Return after so many seconds, or once somebody waits for the view."""
+        wanted = self._wanted[view]
+        try:
+            async with asyncio.timeout(seconds):
+                await wanted.wait()
+        except TimeoutError:
+            return
+        wanted.clear()
 
     async def _wait(self, name: str, position: int, wait: float) -> bool:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -54,7 +54,8 @@ class View(Generic[R]):
     ``row`` may be a union of tagged kinds: ``key`` is a member of each, a field of at least one; a view without fields
     needs none, it is not searched. ``hot`` is the key of a row in the hot copy with ``{}`` for its own key; a view
     without it has no hot copy. Raise ``version`` when a projector changes what a row means: a view of another shape is
-    rebuilt, not continued.
+    rebuilt, not continued. Its projection may ``rest`` so many seconds between two pages, so that these are fewer and
+    larger; who waits for a position wakes it.
     """
 
     name: str
@@ -63,6 +64,7 @@ class View(Generic[R]):
     fields: Mapping[str, Kind] = field(default_factory=dict)
     hot: str | None = None
     version: int = 1
+    rest: float = 0.0
 
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[R]:

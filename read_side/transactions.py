@@ -48,6 +48,7 @@ TRANSACTIONS = View(
         "transaction_type": Kind.KEYWORD,
         "transaction_date": Kind.MOMENT,
     },
+    rest=0.1,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -23,6 +24,7 @@ def amount(value: Decimal) -> msgspec.Raw:
     return msgspec.Raw(format(value, "f").encode())
 
 
+@lru_cache(10_000)
 def moment(value: datetime) -> str:
     """Return the time in UTC by RFC 3339 with ``Z`` and at most six fractional digits, trailing zeros cut."""
     if value.tzinfo is not UTC:

@@ -39,6 +39,8 @@ _DIGITS = 1_000
 """Numbers have fewer digits than that before and after the point."""
 _PIECE = 2_000
 """So many rows are stored by one statement."""
+_SOON = 1_000_000
+"""A position so far beyond the log will not come while somebody waits."""
 _STALE = 8
 """So many dead connections are passed over before a read fails: more than die unnoticed in a pool that is in use."""
 _LAGS = """
@@ -64,6 +66,7 @@ class PostgresViewStore:
     def __init__(self, connections: Connections, signals: Signals) -> None:
         self._connections = connections
         self._signals = signals
+        self._wanted: dict[str, int] = {}
 
     async def prepare(self, view: View[Any]) -> Checkpoint:
         async with self._connected() as connection, connection.transaction():
@@ -127,7 +130,17 @@ class PostgresViewStore:
             return True
 
     async def wait_for(self, view: View[Any], position: int, wait: float) -> None:
+        behind = self._signals.checkpoint(view.name).position < position < self._signals.head + _SOON
+        if view.rest and behind:
+            await self._want(view, position)
         await self._signals.wait_for(view.name, position, wait)
+
+    async def _want(self, view: View[Any], position: int) -> None:
+        """Wake the projection, wherever it is; once for a position is enough, it takes all there is."""
+        self._signals.want(view.name)
+        if self._wanted.get(view.name, 0) < position:
+            self._wanted[view.name] = position
+            await self._ask("select pg_notify('wanted', %s)", (view.name,))
 
     async def search(self, view: View[R], search: Search) -> Found[R]:
         last = None if search.cursor is None else _last(view, search, search.cursor)

@@ -55,6 +55,7 @@ class Listener:
                 async with await self._connect() as connection:
                     await connection.execute("listen stored_events")
                     await connection.execute("listen checkpoints")
+                    await connection.execute("listen wanted")
                     while True:
                         await self._read(connection)
                         pause = 0.02
@@ -90,5 +91,7 @@ class Listener:
                 self._signals.hear_head(int(position))
             case "checkpoints", [view, position, generation] if position.isdecimal() and generation.isdecimal():
                 self._signals.hear_checkpoint(view, Checkpoint(int(position), int(generation)))
+            case "wanted", [view]:
+                self._signals.want(view)
             case _:
                 pass  # of another writer to the log, such as the stock library: the poll sees what it has written

@@ -55,7 +55,7 @@ def inception(series: Series) -> Fraction | None:
 
 def check_returns(found: Mapping[str, Any], series: Series) -> None:
     days = series.days
-    assert found["as_of"] == moment(series.clock or series.opened)  # type: ignore[arg-type]
+    assert found["as_of"] == moment(series.clock or series.opened)
     assert close(found["daily_return"], period(days, "daily"))
     assert close(found["mtd_return"], period(days, "month_to_date"))
     assert close(found["ytd_return"], period(days, "year_to_date"))
