@@ -83,6 +83,18 @@ async def test_a_page_for_another_place_is_fenced_whole(
     assert (set(read.rows), read.checkpoint) == ({"A"}, held)
 
 
+async def test_a_page_of_many_rows_is_stored_whole_or_not_at_all(store: SearchableViewStore) -> None:
+    held = await fill(store, row("OLD"))
+    many: dict[str, PortfolioRow | None] = {f"P{number}": row(f"P{number}") for number in range(4_500)}
+    page = Page({"OLD": None, **many}, held, 50)
+    with pytest.raises(Fenced):
+        await store.save_page(PORTFOLIOS, Page(page.rows, Checkpoint(held.position + 1, held.generation), 50))
+    assert set((await store.get_many(PORTFOLIOS, page.rows)).rows) == {"OLD"}
+    await store.save_page(PORTFOLIOS, page)
+    read = await store.get_many(PORTFOLIOS, page.rows)
+    assert (read.rows, read.checkpoint.position) == (many, 50)
+
+
 async def test_a_wait_ends_when_the_view_is_there_or_in_time(store: SearchableViewStore) -> None:
     checkpoint = await fill(store, row("A"))
     await store.wait_for(PORTFOLIOS, checkpoint.position, 5)
