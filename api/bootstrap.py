@@ -76,6 +76,7 @@ class Reading:
     log: PostgresLog
     views: PostgresViewStore
     signals: Signals
+    listener: Listener
     link: Link | None
     hot: RedisHotCopy | None
 
@@ -111,7 +112,7 @@ async def reading(
             await link.greet()
         hot = RedisHotCopy(link, signals) if link is not None else None
         views = PostgresViewStore(pool.connection, signals)
-        yield Reading(database_url, pool, PostgresLog(pool, appender), views, signals, link, hot)
+        yield Reading(database_url, pool, PostgresLog(pool, appender), views, signals, listener, link, hot)
 
 
 @asynccontextmanager
@@ -164,7 +165,7 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             if store is not None:
                 store.forget()
 
-        appender.reconnected = begin_anew
+        appender.reconnected = parts.listener.reconnected = begin_anew
         yield Deps(
             clock=lambda: datetime.now(UTC),
             health=_health(parts, table, views=queries),
@@ -213,6 +214,7 @@ async def projections(settings: Settings) -> AsyncIterator[Sequence[Runner[Any]]
                 leadership=leadership,
                 signals=parts.signals,
                 hot=parts.hot,
+                renewed=tail.forget,
             )
             for projector in PROJECTORS
         ]

@@ -15,6 +15,8 @@ import msgspec
 from domain.values import DIVIDE, EXACT, ONE, ZERO
 
 TRADING_DAYS = Decimal(252)
+_MAX_DIGITS = 40
+"""Growth with more digits before the point is no return but an account that was all but empty: it is undefined."""
 _DUST = Decimal("1E-30")
 """A variance below it is what rounding leaves of equal returns: none."""
 
@@ -31,7 +33,8 @@ class Horizon(msgspec.Struct, frozen=True, gc=False):
         """Return the value of 1 since the beginning, now that the portfolio is worth so much; None: undefined."""
         if self.linked is None or self.start <= 0:
             return None
-        return DIVIDE.divide(DIVIDE.multiply(self.linked, worth), self.start)
+        growth = DIVIDE.divide(DIVIDE.multiply(self.linked, worth), self.start)
+        return growth if growth.adjusted() < _MAX_DIGITS else None
 
 
 class Closed(msgspec.Struct, frozen=True, gc=False):

@@ -39,6 +39,7 @@ from read_side.returns import (
     ReturnsRow,
     days_key,
     holders_key,
+    month_of,
     portfolio_key,
     price_key,
 )
@@ -90,7 +91,7 @@ def _begin_day(rows: _Rows, recorded: Recorded, news: Iterable[Quote]) -> list[P
     held = cast("list[PortfolioReturns]", rows.all(portfolio_key(holder) for holder in until))
     behind = [row for row in held if _day(row) < until[row.facts.portfolio_id].date()]
     rows.all({price_key(name) for row in behind for name in row.facts.positions})
-    rows.all(days_key(row.facts.portfolio_id, _day(row)) for row in behind)
+    rows.all(days_key(row.facts.portfolio_id, month_of(_day(row))) for row in behind)
     return [_closed(rows, row, until[row.facts.portfolio_id], recorded.position) for row in behind]
 
 
@@ -117,7 +118,7 @@ def _own(rows: _Rows, recorded: Recorded) -> tuple[PortfolioReturns | None, Port
         clock = _clock(rows, row, event)
         if row.clock is not None and clock.date() > row.clock.date():
             row = _closed(rows, row, clock, recorded.position)
-        row = replace(row, clock=clock, first_day=row.first_day or clock.date())
+        row = replace(row, clock=clock)
         row = _with_flow(rows, row, event)
     row = replace(row, position=recorded.position, facts=evolve(row.facts, recorded))
     rows[key] = row
@@ -152,12 +153,15 @@ def _with_flow(rows: _Rows, row: PortfolioReturns, event: Event) -> PortfolioRet
 
 def _closed(rows: _Rows, row: PortfolioReturns, until: datetime, position: int) -> PortfolioReturns:
     """Return the row with its open day closed, which is added to its month."""
-    day, key = _day(row), days_key(row.facts.portfolio_id, _day(row))
+    day = _day(row)
+    name = month_of(day)
+    key = days_key(row.facts.portfolio_id, name)
     month = rows[key]
     closed, returns = close(row.returns, day, _worth(rows, row.facts), until.date())
     earlier = month.days if isinstance(month, ClosedDays) else ()
     rows[key] = ClosedDays(position=position, days=(*earlier, closed))
-    return replace(row, position=position, clock=until, returns=returns)
+    months = row.months if name in row.months[-1:] else (*row.months, name)
+    return replace(row, position=position, clock=until, months=months, returns=returns)
 
 
 def _hold(rows: _Rows, recorded: Recorded, change: tuple[PortfolioReturns | None, PortfolioReturns]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Collection, Set
+from collections.abc import Callable, Collection, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol
@@ -39,7 +39,7 @@ class Runner(Generic[R]):
     """Follows the log with one projector, while it leads.
 
     ``page_size`` is how many events at most share a transaction, ``beat`` after how many idle seconds it makes sure
-    that it still leads and that the hot copy is where the view is.
+    that it still leads and that the hot copy is where the view is; ``renewed`` is called when it begins to lead.
     """
 
     projector: Projector[R]
@@ -48,6 +48,7 @@ class Runner(Generic[R]):
     signals: Signals
     hot: HotCopy | None = None
     page_size: int = 2_000
+    renewed: Callable[[], None] = lambda: None
     beat: float = 1.0
     slowest: float = 10.0
     leading: bool = field(default=False, init=False)
@@ -78,6 +79,7 @@ class Runner(Generic[R]):
 
     async def _follow(self, store: ProjectionStore) -> None:
         view = self.projector.view
+        self.renewed()
         self._known.clear()
         checkpoint, parked = _NOWHERE, await store.parked(view)
         while True:

@@ -6,7 +6,7 @@ the view itself, and who holds an instrument is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -23,12 +23,12 @@ class PortfolioReturns(Row, frozen=True, kw_only=True, gc=False, tag="portfolio"
     """A portfolio's facts with its returns.
 
     ``clock`` is the time up to which its own updates, and the prices that were gone with a position or began a day,
-    have brought it: its date is the open day. None until the first update.
+    have brought it: its date is the open day. None until the first update. ``months`` are those that have closed days.
     """
 
     facts: PortfolioRow
     clock: datetime | None = None
-    first_day: date | None = None
+    months: tuple[str, ...] = ()
     returns: Returns = Returns()
 
 
@@ -60,9 +60,14 @@ def portfolio_key(portfolio_id: str) -> str:
     return f"portfolio/{portfolio_id}"
 
 
-def days_key(portfolio_id: str, day: date) -> str:
-    """Return the key of the closed days of the month in which this day is."""
-    return f"days/{portfolio_id}/{day.isoformat()[:7]}"
+def month_of(day: date) -> str:
+    """Return the month in which this day is, for example ``2025-06``."""
+    return day.isoformat()[:7]
+
+
+def days_key(portfolio_id: str, month: str) -> str:
+    """Return the key of the closed days of this month."""
+    return f"days/{portfolio_id}/{month}"
 
 
 def price_key(instrument_id: str) -> str:
@@ -133,18 +138,10 @@ _Snapshot = Rows[ReturnsRow]
 
 def _belonging(portfolio_id: str, row: PortfolioReturns, span: tuple[date, date] | None) -> set[str]:
     keys = {price_key(instrument_id) for instrument_id in row.facts.positions}
-    if span is not None and row.clock is not None and row.first_day is not None:
-        first, last = max(span[0], row.first_day), min(span[1], row.clock.date())
-        keys |= {days_key(portfolio_id, month) for month in _months(first, last)}
+    if span is not None:
+        first, last = month_of(span[0]), month_of(span[1])
+        keys |= {days_key(portfolio_id, month) for month in row.months if first <= month <= last}
     return keys
-
-
-def _months(first: date, last: date) -> Iterator[date]:
-    """Yield the first day of each month from the one of ``first`` to the one of ``last``."""
-    year, month = first.year, first.month
-    while (year, month) <= (last.year, last.month):
-        yield date(year, month, 1)
-        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 
 def _track(portfolio_id: str, found: _Snapshot, span: tuple[date, date] | None) -> Track | None:

@@ -19,15 +19,22 @@ _PRICES = 20
 class Tail:
     """A ``History`` over another one that remembers the last events: followers near the head share what is read.
 
-    Events are never changed, so what is remembered stays true; a log that was set back has another epoch, and whoever
-    follows it begins anew with a new process.
+    Events are never changed, so what is remembered stays true, unless the log itself is set back: every projection that
+    begins to lead lets it ``forget``, and no session outlives a restore.
     """
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._events: deque[Recorded] = deque()
         self._weight = 0
+        self._forgotten = 0
         self._turn = asyncio.Lock()
+
+    def forget(self) -> None:
+        """Remember nothing of the log: it may have been set back."""
+        self._events.clear()
+        self._weight = 0
+        self._forgotten += 1
 
     async def head(self) -> int:
         return await self._history.head()
@@ -40,7 +47,10 @@ class Tail:
             if self._events and self._events[0].position <= after + 1 <= self._events[-1].position:
                 first = after + 1 - self._events[0].position
                 return [self._events[index] for index in range(first, min(first + limit, len(self._events)))]
+            forgotten = self._forgotten
             page = await self._history.page(after, limit)
+            if forgotten != self._forgotten:
+                return page
             if page and (not self._events or page[0].position != self._events[-1].position + 1):
                 if self._events and page[-1].position <= self._events[-1].position:
                     return page  # of one who is far behind: the others go on with the end

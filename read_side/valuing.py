@@ -19,13 +19,17 @@ class Valuer:
 
     def value(self, portfolio: Holdings, book: Book) -> tuple[ValuedPortfolio, Shown]:
         """Return the portfolio valued at these prices, and the texts of its positions for who renders it."""
-        before, shown = self._known.get(portfolio.portfolio_id, (None, None))
+        before, shown = self._known.pop(portfolio.portfolio_id, (None, None))
         if before is None or shown is None:
-            self._positions += 1 + len(portfolio.positions)
-            if self._positions > _KEPT:
-                self._known.clear()
-                self._positions = 1 + len(portfolio.positions)
             shown = {}
+        else:
+            self._positions -= len(before.positions)
         valued = value(portfolio, book, before)
+        if len(shown) > 2 * len(valued.positions):
+            shown = {}
+        if self._positions > _KEPT:
+            self._known.clear()
+            self._positions = 0
+        self._positions += len(valued.positions)
         self._known[portfolio.portfolio_id] = valued, shown
         return valued, shown

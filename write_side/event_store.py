@@ -86,7 +86,8 @@ class EventStore:
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         answer = await context.remember.answer(first, events) if context.remember is not None else None
         if not events and answer is None:
-            return Done(aggregate=first, version=first.version, position=await self._log.head())
+            self.reached = max(self.reached, head := await self._log.head())
+            return Done(aggregate=first, version=first.version, position=head)
         appended = await self._log.append(events, context, answer=answer, version=first.version)
         self.reached = max(self.reached, appended.position)
         for aggregate, before in zip(aggregates, versions, strict=True):

@@ -120,7 +120,8 @@ class PostgresViewStore:
 
     async def _save_pieces(self, view: View[R], first: dict[str, Any], rest: list[dict[str, R]]) -> bool:
         """Store a large page piece by piece in one transaction, so that others in this process get their turn."""
-        async with self._connected() as connection, connection.transaction():
+        limit = _LIMIT * (1 + len(rest))
+        async with self._connected() as connection, asyncio.timeout(limit), connection.transaction():
             fenced = await connection.execute(tables.save_page(view), first, prepare=True, binary=True)
             if await fenced.fetchone() is None:
                 return False
@@ -138,9 +139,10 @@ class PostgresViewStore:
     async def _want(self, view: View[Any], position: int) -> None:
         """Wake the projection, wherever it is; once for a position is enough, it takes all there is."""
         self._signals.want(view.name)
-        if self._wanted.get(view.name, 0) < position:
-            self._wanted[view.name] = position
+        asked, head = self._wanted.get(view.name, 0), self._signals.head
+        if asked < position or asked > head:
             await self._ask("select pg_notify('wanted', %s)", (view.name,))
+            self._wanted[view.name] = min(position, head)
 
     async def search(self, view: View[R], search: Search) -> Found[R]:
         last = None if search.cursor is None else _last(view, search, search.cursor)

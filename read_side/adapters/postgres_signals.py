@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID
 
@@ -34,6 +35,8 @@ class Listener:
         self._signals = signals
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self.reconnected: Callable[[], None] = lambda: None
+        """Called with every connection after the first: the log may have been set back meanwhile."""
 
     async def start(self) -> None:
         """Begin, and return when the state was read once: from then on it is what this process has seen."""
@@ -53,6 +56,8 @@ class Listener:
         while True:
             try:
                 async with await self._connect() as connection:
+                    if self._ready.is_set():
+                        self.reconnected()
                     await connection.execute("listen stored_events")
                     await connection.execute("listen checkpoints")
                     await connection.execute("listen wanted")

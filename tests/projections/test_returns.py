@@ -24,6 +24,7 @@ from read_side.returns import (
     PortfolioReturns,
     days_key,
     holders_key,
+    month_of,
     portfolio_key,
     price_key,
 )
@@ -178,10 +179,10 @@ def test_the_clock_keeps_the_time_of_a_price_whose_position_has_gone(there: str)
 
 def test_the_opening_does_not_move_the_clock_and_its_cash_falls_on_the_first_day() -> None:
     market = Market().open("P", "100", at=day(0))
-    assert (row(market).clock, row(market).first_day, market.track("P").as_of) == (None, None, day(0))
+    assert (row(market).clock, row(market).months, market.track("P").as_of) == (None, (), day(0))
     market.update("P", day(4), deposit("3")).update("P", day(5), fee("1"))
     assert closed(market) == [(on(4), "103", "103")]
-    assert row(market).first_day == on(4)
+    assert row(market).months == (month_of(on(4)),)
 
 
 def test_a_status_and_a_dividend_of_what_is_not_held_close_what_their_time_closes() -> None:
@@ -255,7 +256,7 @@ def test_closed_days_stand_in_rows_of_their_month_with_the_position_that_closed_
     [third] = months["days/P/2025-01"].days
     assert third == Closed(on(3), Decimal(104), Decimal(0), DIVIDE.divide(Decimal(104), Decimal(103)))
     assert [value.position for value in months.values()] == [5, 6]
-    assert days_key("P", on(3)) == "days/P/2025-01"
+    assert days_key("P", month_of(on(3))) == "days/P/2025-01"
     assert rows[portfolio_key("P")].position == 6
     assert rows[price_key("A")].position == 6
 

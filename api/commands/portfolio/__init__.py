@@ -28,6 +28,8 @@ from write_side.ports import Prices
 
 _PATIENCE = 2.0
 """Seconds to wait for prices before an accepted command is answered with those that are known."""
+_IMPATIENCE = 0.5
+"""The same before a command is stored, while others of its portfolio wait for it."""
 _AT = "2025-06-21T10:00:00Z"
 _BUY = {"transaction_type": "BUY", "quantity_change": 500, "instrument_id": "AAPL", "price": 147.75}
 _DEPOSIT = {"transaction_type": "DEP", "quantity_change": 250.25}
@@ -72,7 +74,7 @@ def routes(store: EventStore, prices: Prices, clock: Callable[[], datetime]) -> 
         """
         if call.key is None:
             return lambda portfolio, events: render(portfolio, events, prices.reach(store.reached, _PATIENCE))
-        return lambda portfolio, events: render(portfolio, events, prices.catch_up(_PATIENCE))
+        return lambda portfolio, events: render(portfolio, events, prices.catch_up(_IMPATIENCE))
 
     @router.post(
         "/api/v1/portfolio/{portfolio_id}/update",
