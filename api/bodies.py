@@ -85,6 +85,10 @@ def _misfit(fault: ErrorDetails) -> Misfit:
             detail = "is not an object"
         case "enum":
             detail = f"{str(fault['input'])[:40]!a} is not {context['expected']}"
+        case "too_short":
+            detail = f"has {context['actual_length']} members, give {context['min_length']} or more"
+        case "too_long":
+            detail = f"has {context['actual_length']} members, {context['max_length']} at most are taken"
         case "fault":
             detail = fault["msg"]
         case _:

@@ -126,7 +126,7 @@ class RequestProblem(Exception):
 
 def unfit(*faults: Misfit) -> Problem:
     """Return the 422 for these faults."""
-    told = [f"{fault.name}: {fault.detail}" for fault in faults[:10]]
+    told = [f"{fault.name}: {fault.detail}" if fault.name else f"the body {fault.detail}" for fault in faults[:10]]
     if len(faults) > len(told):
         told.append(f"and {len(faults) - len(told)} more")
     return Problem(code="invalid-request", detail="; ".join(told), errors=faults)

@@ -163,6 +163,14 @@ PORTFOLIO_STATE: Final[dict[str, Any]] = {
     "overdrawn": False,
 }
 """The example of a state."""
+PORTFOLIO_OPENED: Final[dict[str, Any]] = {
+    **PORTFOLIO_STATE,
+    "total_value": 100000,
+    "cash_balance": 100000,
+    "positions": [_position("CASH", "CASH", 100000, 100000, 1, 0, 100000)],
+    "weights": {"CASH": 1},
+}
+"""The example of one that was just opened."""
 
 TRANSACTION_LIST: Final[dict[str, Any]] = {
     "items": [

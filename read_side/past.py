@@ -15,6 +15,7 @@ from read_side.prices import Prices
 from read_side.rendered import Rendered, Stamp
 from read_side.rendering import state_json
 from read_side.signals import Signals
+from read_side.wire import moment as shown
 
 
 class PastStates:
@@ -41,7 +42,7 @@ class PastStates:
         position = await self._archive.position_at(moment)
         events = await self._events(portfolio_id, position=position)
         if not events:
-            raise NotFound(f"portfolio {portfolio_id[:100]} did not exist at {moment.isoformat()}")
+            raise NotFound(f"of portfolio {portfolio_id[:100]} nothing was recorded by {shown(moment)}")
         return await self._state(events, position, deadline)
 
     async def _reached(self, at_least: int, wait: float) -> float:

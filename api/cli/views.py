@@ -84,12 +84,20 @@ def park(
     reason: Annotated[str, typer.Option(help="Why; it stays on record with your name.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Tell a stopped projection to pass over one event."""
+    """Tell a projection that has stopped to pass over the event it has stopped at."""
     from api import bootstrap
 
     async def tell(settings: Settings) -> None:
         projector = bootstrap.projector(view)
         async with bootstrap.operating(settings) as parts:
+            lag = next(each for each in await parts.views.lags() if each.view == projector.view.name)
+            if not lag.stopped:
+                raise Failed(f"{view} has not stopped: only the event at which a projection stands can be passed over")
+            parked, stands_at = await parts.views.parked(projector.view), lag.position + 1
+            while stands_at in parked:
+                stands_at += 1
+            if position != stands_at:
+                raise Failed(f"{view} has stopped at position {stands_at}, not at {position}: {lag.error}")
             await parts.views.park(projector.view, position, reason=reason, actor=getpass.getuser())
 
     _run(tell, data_dir)

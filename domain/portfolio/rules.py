@@ -113,7 +113,7 @@ def wrong_time(timestamp: datetime, now: datetime) -> str | None:
     """Return what is wrong with a business time, or None."""
     if timestamp <= now + MAX_CLOCK_SKEW:
         return None
-    return f"{timestamp.isoformat()} is more than 5 minutes ahead of the clock"
+    return f"{timestamp.isoformat().replace('+00:00', 'Z')} is more than 5 minutes ahead of the clock"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,6 +85,9 @@ def test_a_second_start_on_a_data_folder_is_refused_with_a_sentence(tmp_path: Pa
             done = run(*command, "--data-dir", str(app.data_dir))
             assert done.returncode == 0, done.stderr
             assert "portfolios" in done.stdout
+        parked = run("park", "portfolios", "4711", "--reason", "a typo", "--data-dir", str(app.data_dir))
+        assert (parked.returncode, parked.stdout) == (1, "")
+        assert "portfolios has not stopped" in parked.stderr
 
 
 @pytest.mark.parametrize("name", ["http", "commands", "queries", "projector"])

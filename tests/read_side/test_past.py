@@ -79,7 +79,7 @@ async def test_every_time_is_the_state_after_all_that_was_recorded_by_then(datab
                     between = await past.at_time(portfolio_id, moment + timedelta(microseconds=1), wait=20)
                     assert between.body == found.body
                 else:
-                    with pytest.raises(NotFound, match="did not exist"):
+                    with pytest.raises(NotFound, match="nothing was recorded by"):
                         await past.at_time(portfolio_id, moment, wait=20)
 
 
@@ -107,7 +107,7 @@ async def test_what_has_not_been_is_not_found(database_url: str) -> None:
         with pytest.raises(NotFound):
             await past.at_version("P", 0)
         for moment in (datetime.min.replace(tzinfo=UTC), log[0].recorded_at - timedelta(microseconds=1)):
-            with pytest.raises(NotFound, match="portfolio P did not exist"):
+            with pytest.raises(NotFound, match="portfolio P nothing was recorded by"):
                 await past.at_time("P", moment)
         with pytest.raises(NotFound, match="portfolio Q"):
             await past.at_time("Q", log[1].recorded_at)

@@ -15,7 +15,7 @@ from api.commands.calls import Call, Calling
 from api.commands.portfolio.bodies import PortfolioOpening, PortfolioUpdate, StatusChange
 from api.documented import COMMAND_PROBLEMS, answered, examples, problems
 from api.routing import PortfolioId, Route
-from api.shown import PORTFOLIO_STATE, PortfolioState
+from api.shown import PORTFOLIO_OPENED, PORTFOLIO_STATE, PortfolioState
 from domain.base import Event
 from domain.errors import NotFound, NotYet
 from domain.portfolio import Portfolio, wrong_id
@@ -110,7 +110,7 @@ def routes(store: EventStore, prices: Prices, clock: Callable[[], datetime]) -> 
         response_model=PortfolioState,
         responses={
             201: answered(
-                "The new portfolio", "X-Position", "ETag", "Location", "Idempotency-Replayed", opened=PORTFOLIO_STATE
+                "The new portfolio", "X-Position", "ETag", "Location", "Idempotency-Replayed", opened=PORTFOLIO_OPENED
             ),
             **problems(
                 *COMMAND_PROBLEMS, "not-found", "already-exists", already_exists="portfolio ACC-1 already exists"
