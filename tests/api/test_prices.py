@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from time import perf_counter
 from typing import Any
 
 import httpx2
@@ -160,9 +159,6 @@ def test_the_document_tells_that_an_upload_has_no_etag(app: Application) -> None
 
 
 async def test_ten_thousand_prices_go_in_one_upload(client: httpx2.AsyncClient) -> None:
-    """They are checked on the event loop: 10,000 are to take some 60 ms; a machine that is busy gets ten times that."""
     body = upload({f"INSTRUMENT-{number:06}": str(Decimal(number + 1).scaleb(-4)) for number in range(10_000)})
-    began = perf_counter()
     answer = await client.post(PRICES, json=body)
-    assert perf_counter() - began < 0.6
     assert loads(answer.content)["count"] == 10_000
