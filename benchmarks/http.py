@@ -122,7 +122,7 @@ def upload(connection: int, number: int) -> bytes:
 
 
 async def run(place: Place) -> list[Result]:
-    """Return the three HTTP figures."""
+    """Return the HTTP figures."""
     floor_port = free_port()
     async with process(floor_port, "-m", "benchmarks.floor", str(floor_port)):
         floor_get = await load(floor_port, 16, SECONDS / 2, lambda _c, _n: get("/get"))

@@ -19,8 +19,12 @@ from domain.portfolio import (
     CashDeposited,
     CashWithdrawn,
     PortfolioOpened,
+    SharesBought,
+    SharesCovered,
     SharesMovedIn,
     SharesMovedOut,
+    SharesSold,
+    SharesSoldShort,
     StatusChanged,
 )
 from domain.prices import Price, PricesUploaded, Quote, quotes, wins
@@ -45,7 +49,7 @@ from read_side.returns import (
 )
 
 _Rows = Rows[ReturnsRow]
-_NO_FLOW = Decimal(0)
+_OF_SHARES = (SharesBought, SharesSold, SharesSoldShort, SharesCovered, SharesMovedIn, SharesMovedOut)
 
 
 def keys(recorded: Recorded) -> list[str]:
@@ -128,8 +132,7 @@ def _own(rows: _Rows, recorded: Recorded) -> tuple[PortfolioReturns | None, Port
 def _clock(rows: _Rows, row: PortfolioReturns, event: Event) -> datetime:
     """Return the portfolio's clock with this event: of the price of what it moves, too."""
     clock = event.timestamp if row.clock is None else max(row.clock, event.timestamp)
-    moved = getattr(event, "held", None) is not None
-    known = rows[price_key(event.instrument_id)] if moved else None  # type: ignore[attr-defined]
+    known = rows[price_key(event.instrument_id)] if isinstance(event, _OF_SHARES) else None
     return max(clock, known.price.as_of) if isinstance(known, LastPrice) else clock
 
 

@@ -123,7 +123,7 @@ class PriceTable:
             except FoliologError as error:
                 self.error = str(error)
                 log.warning("prices not followed", position=self._position, error=self.error)
-            except Exception as error:
+            except Exception as error:  # a defect of ours: told here and by /readyz, and tried again
                 self.error = f"{type(error).__name__}: {error}"
                 log.exception("prices not followed", position=self._position)
             await asyncio.sleep(_PAUSE if self.error else 0)

@@ -75,7 +75,7 @@ class Moment(msgspec.Struct, frozen=True):
     def of(cls, request: Request) -> Self:
         """Return what the request asks for; raises ``RequestProblem`` (422)."""
         if not request.scope["query_string"]:
-            return _NOW  # type: ignore[return-value]
+            return cls()
         faults: list[Misfit] = []
         text, at = request.query_params.get("version"), instant(request, "at", faults)
         if text is not None and not _VERSION.match(text):
@@ -85,9 +85,6 @@ class Moment(msgspec.Struct, frozen=True):
         if faults:
             raise RequestProblem(unfit(*faults))
         return cls(None if text is None else int(text), at)
-
-
-_NOW = Moment()
 
 
 async def _moment(

@@ -196,7 +196,7 @@ class Appender:
         """Let who follows the log hear what is committed; what goes wrong there does not concern the callers."""
         try:
             self.committed(base, events)
-        except Exception as error:
+        except Exception as error:  # a defect of who listens: the events stand, and its own reading of the log has them
             _report("error", "what was committed was not heard", error=repr(error), position=base)
 
     async def _one_by_one(self, group: list[Pending], error: Exception) -> None:

@@ -96,7 +96,7 @@ class Beside(threading.Thread):
             self.work()
         except Stopped:
             return
-        except Exception as error:
+        except Exception as error:  # told by the main thread, which ends everything with exit code 1
             self._report(error)
         self._done = True
 
