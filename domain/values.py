@@ -165,3 +165,8 @@ def outside_bounds(number: Decimal, max_places: int = MAX_PLACES) -> str | None:
     if number.as_tuple().exponent < -max_places and places(number) > max_places:  # type: ignore[operator]
         return f"has {places(number)} decimal places, at most {max_places} are taken"
     return None
+
+
+def quantized_ratio(part: Decimal, whole: Decimal, decimals: int) -> Decimal:
+    """Return part / whole rounded half-even to so many places, from 80 digits; 0 where the whole is 0."""
+    return _quantize(_divide(part, whole), EXACT.scaleb(ONE, -decimals)) if whole else ZERO

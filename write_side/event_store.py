@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Generic, cast
 
 import msgspec
 import structlog
 
 from domain.base import A, Aggregate, Event, fold
-from domain.errors import FoliologError, KeyInFlight, KeyReused, Overloaded, Refused, StaleVersion
-from write_side.log import ANY_VERSION, Answer, Conflict, Context, EventLog, KeyTaken, Remember
+from domain.errors import FoliologError, KeyReused, Overloaded, Refused, StaleVersion
+from write_side.claims import Claims
+from write_side.loading import load_many
+from write_side.log import ANY_VERSION, Answer, Conflict, Context, EventLog, KeyTaken
 from write_side.turns import Turns
 
 _ATTEMPTS = 50
@@ -57,7 +59,7 @@ class EventStore:
         self._patience = patience
         self._snapshots: set[asyncio.Task[None]] = set()
         self._turns = Turns()
-        self._in_flight: set[tuple[str, str]] = set()
+        self._claims = Claims()
         self.reached = 0
         """A log position that includes everything this process has appended or decided on."""
 
@@ -75,6 +77,13 @@ class EventStore:
         stream = cls.stream(key)
         snapshot = cast("A | None", await self._log.snapshot(cls, stream))
         return fold(await self._log.read(stream, snapshot.version if snapshot else 0), snapshot)
+
+    async def load_many(self, cls: type[A], keys: Iterable[str]) -> dict[str, A]:
+        """Return those of the aggregates that exist, by key, as the log has them now; they are not to be changed.
+
+        Raises ``Broken``, ``StoreUnavailable``.
+        """
+        return await load_many(self._log, cls, keys, self._cache)
 
     async def record(self, *aggregates: Aggregate, context: Context) -> Done[Aggregate]:
         """Store the pending events of these aggregates, all or none; the answer is about the first.
@@ -100,7 +109,7 @@ class EventStore:
         Raises ``StaleVersion`` under an ``If-Match``, which nothing new can meet, ``KeyReused``, ``KeyInFlight``
         and what ``EventLog.append`` raises.
         """
-        with self._claimed(context.remember):
+        with self._claims.of(context.remember):
             try:
                 if context.expected_version is not None:
                     if await self._log.version(aggregate.id):
@@ -108,7 +117,7 @@ class EventStore:
                     raise StaleVersion(aggregate.id, context.expected_version or None, 0)
                 return cast("Done[A]", await self.record(aggregate, context=context))
             except (Conflict, KeyTaken, Refused) as error:
-                if replay := await self._replay(context):
+                if replay := await self.replay(context):
                     return cast("Done[A]", replay)
                 if isinstance(error, Conflict):
                     raise taken() from None
@@ -123,9 +132,71 @@ class EventStore:
         ``KeyReused``, ``KeyInFlight`` and what ``EventLog.append`` raises.
         """
         if context.remember is not None:
-            with self._claimed(context.remember):
+            with self._claims.of(context.remember):
                 return await self._change(cls, key, decide, context, missing)
         return await self._change(cls, key, decide, context, missing)
+
+    async def change_all(
+        self,
+        wanted: Sequence[tuple[type[Aggregate], str]],
+        decide: Callable[[Sequence[Aggregate | None]], Sequence[Aggregate]],
+        context: Context,
+    ) -> Done[Aggregate]:
+        """Load several aggregates, None for what does not exist, let ``decide`` change them; store all or nothing.
+
+        ``decide`` is given copies, in the order of ``wanted``, and returns those to store: the answer, ``If-Match`` and
+        version are about the first of them. Decided again when any has moved on. Raises what ``decide`` raises, and
+        what ``change`` raises.
+        """
+        with self._claims.of(context.remember):
+            return await self._change_all(wanted, decide, context)
+
+    async def _change_all(
+        self,
+        wanted: Sequence[tuple[type[Aggregate], str]],
+        decide: Callable[[Sequence[Aggregate | None]], Sequence[Aggregate]],
+        context: Context,
+    ) -> Done[Aggregate]:
+        streams = [cls.stream(key) for cls, key in wanted]
+        async with AsyncExitStack() as turns:
+            for stream in sorted(set(streams)):
+                await self._turns.take(stream, until=context.began + self._patience)
+                turns.callback(self._turns.leave, stream)
+            for _ in range(_ATTEMPTS):
+                known = [self._cache.get(stream) for stream in streams]
+                try:
+                    current = [
+                        cached or await self._loaded(cls, key) for cached, (cls, key) in zip(known, wanted, strict=True)
+                    ]
+                    decided = decide([each and each.copy() for each in current])
+                    first = decided[0]
+                    before = first.version - len(first.pending_events)
+                    if context.expected_version not in (None, ANY_VERSION, before):
+                        raise StaleVersion(first.id, context.expected_version, before)
+                    changes = any(each.pending_events for each in decided)
+                except Refused as refusal:
+                    if replay := await self.replay(context):
+                        return replay
+                    if await self._any_stale(known):
+                        continue
+                    raise refusal from None
+                if not changes:
+                    if replay := await self.replay(context):
+                        return replay
+                    if await self._any_stale(known):
+                        continue
+                try:
+                    return await self.record(*decided, context=context)
+                except Conflict:
+                    for stream in streams:
+                        self._cache.pop(stream, None)
+                except KeyTaken:
+                    return cast("Done[Aggregate]", await self.replay(context))
+        raise Overloaded(f"{streams[0]} was changed by others {_ATTEMPTS} times while this command was decided")
+
+    async def _any_stale(self, known: Sequence[Aggregate | None]) -> bool:
+        """Compare cached aggregates with the log; every stale one leaves the cache."""
+        return any([await self._is_stale(cached) for cached in known])
 
     async def _change(
         self, cls: type[A], key: str, decide: Callable[[A], None], context: Context, missing: Callable[[], Refused]
@@ -139,7 +210,7 @@ class EventStore:
                 except Conflict:
                     self._cache.pop(stream, None)
                 except KeyTaken:
-                    return cast("Done[A]", await self._replay(context))
+                    return cast("Done[A]", await self.replay(context))
                 else:
                     if done is not None:
                         return done
@@ -162,13 +233,13 @@ class EventStore:
             work = current.copy()
             decide(work)
         except Refused:
-            if replay := await self._replay(context):
+            if replay := await self.replay(context):
                 return cast("Done[A]", replay)
             if await self._is_stale(cached):
                 return None
             raise
         if not work.pending_events:
-            if replay := await self._replay(context):
+            if replay := await self.replay(context):
                 return cast("Done[A]", replay)
             if await self._is_stale(cached):
                 return None
@@ -187,8 +258,12 @@ class EventStore:
         self._cache.pop(cached.id, None)
         return True
 
-    async def _replay(self, context: Context) -> Done[Aggregate] | None:
-        """Return the first answer of the idempotency key; raises ``KeyReused`` when it was another request."""
+    async def replay(self, context: Context) -> Done[Aggregate] | None:
+        """Return the first answer of the idempotency key, None where there is none.
+
+        Commands that do something before they append ask this first (decision 3). Raises ``KeyReused`` when it was
+        another request.
+        """
         remember = context.remember
         if remember is None or (stored := await self._log.remembered(remember.caller, remember.key)) is None:
             return None
@@ -217,18 +292,3 @@ class EventStore:
             await self._log.save_snapshot(aggregate)
         except FoliologError as error:
             log.warning("snapshot not taken", stream=aggregate.id, version=aggregate.version, error=str(error))
-
-    @contextmanager
-    def _claimed(self, remember: Remember | None) -> Iterator[None]:
-        """Hold the idempotency key while its first request is answered; a second one at once is refused."""
-        if remember is None:
-            yield
-            return
-        name = (remember.caller, remember.key)
-        if name in self._in_flight:
-            raise KeyInFlight(f"the first request with Idempotency-Key {remember.key!r} is still being answered")
-        self._in_flight.add(name)
-        try:
-            yield
-        finally:
-            self._in_flight.discard(name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
 
-from domain.base import Aggregate, Event
+from domain.base import A, Aggregate, Event
 from domain.errors import FoliologError
 
 ANY_VERSION = 0
@@ -109,6 +109,12 @@ class EventLog(Protocol):
 
     async def snapshot(self, cls: type[Aggregate], stream: str) -> Aggregate | None:
         """Return the newest snapshot of the aggregate that the class can read, or None."""
+
+    async def read_many(self, after: Mapping[str, int]) -> dict[str, list[Event]]:
+        """Return the events of these streams above the version given for each, in one query; streams without none."""
+
+    async def snapshots(self, cls: type[A], streams: Sequence[str]) -> dict[str, A]:
+        """Return the newest snapshots that the class can read, by stream, of those that have one."""
 
     async def save_snapshot(self, aggregate: Aggregate) -> None:
         """Store the aggregate as it is; an older or equal snapshot never replaces a newer one."""

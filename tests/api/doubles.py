@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from api.app import Commands, Deps, Queries
 from api.queries.system import Part, State
-from domain.base import Aggregate, Event, Recorded
+from domain.base import A, Aggregate, Event, Recorded
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.prices import PRICE_PROJECTOR
 from projections.returns import RETURNS_PROJECTOR
@@ -98,6 +98,13 @@ class MemoryLog:
 
     async def snapshot(self, cls: type[Aggregate], stream: str) -> Aggregate | None:
         return None
+
+    async def read_many(self, after: Mapping[str, int]) -> dict[str, list[Event]]:
+        found = {stream: await self.read(stream, version) for stream, version in after.items()}
+        return {stream: events for stream, events in found.items() if events}
+
+    async def snapshots(self, cls: type[A], streams: Sequence[str]) -> dict[str, A]:
+        return {}
 
     async def save_snapshot(self, aggregate: Aggregate) -> None:
         return None

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from domain.base import Aggregate, Event, Recorded, whole_commands
+from domain.base import A, Aggregate, Event, Recorded, whole_commands
 from domain.codec import decode, decode_snapshot, encode_snapshot
 from domain.errors import Broken, StoreUnavailable
 from write_side.adapters import arrays
@@ -65,6 +65,21 @@ class PostgresLog:
     async def read(self, stream: str, after: int = 0) -> list[Event]:
         rows = await self._all(sql.STREAM, (stream, after))
         return [decode(topic, state, stream, version) for version, topic, state in rows]
+
+    async def read_many(self, after: Mapping[str, int]) -> dict[str, list[Event]]:
+        found: dict[str, list[Event]] = {}
+        for stream, version, topic, state in await self._all(sql.STREAMS, (list(after), list(after.values()))):
+            found.setdefault(stream, []).append(decode(topic, state, stream, version))
+        return found
+
+    async def snapshots(self, cls: type[A], streams: Sequence[str]) -> dict[str, A]:
+        rows = await self._all(sql.SNAPSHOTS, (list(streams),))
+        taken = {
+            stream: cast("A | None", decode_snapshot(cls, bytes(state), stream, version))
+            for stream, version, topic, state in rows
+            if topic == cls.TOPIC
+        }
+        return {stream: aggregate for stream, aggregate in taken.items() if aggregate is not None}
 
     async def version(self, stream: str) -> int:
         return cast(int, (await self._all(sql.VERSION, (stream,)))[0][0] or 0)

@@ -41,6 +41,13 @@ STREAM = """
 select originator_version, topic, state from es.stored_events
 where originator_id = %s and originator_version > %s order by originator_version
 """
+STREAMS = """
+select e.originator_id, e.originator_version, e.topic, e.state
+from unnest(%s::text[], %s::bigint[]) as wanted(stream, version)
+join es.stored_events e on e.originator_id = wanted.stream and e.originator_version > wanted.version
+order by e.originator_id, e.originator_version
+"""
+SNAPSHOTS = "select originator_id, originator_version, topic, state from es.snapshots where originator_id = any(%s)"
 VERSION = "select max(originator_version) from es.stored_events where originator_id = %s"
 HEAD = "select max(notification_id) from es.stored_events"
 PAGE = """
