@@ -1,0 +1,10 @@
+"""Composition: which adapter stands behind each port. The only package that names adapters; nothing runs at import."""
+
+from __future__ import annotations
+
+from api.bootstrap.answering import http
+from api.bootstrap.operating import Operating, operating
+from api.bootstrap.projecting import projections
+from api.bootstrap.registry import PROJECTORS, projector
+
+__all__ = ["PROJECTORS", "Operating", "http", "operating", "projections", "projector"]

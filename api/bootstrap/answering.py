@@ -1,0 +1,114 @@
+"""What a process needs that answers HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from api import health
+from api.app import Commands, Deps, Queries
+from api.bootstrap.reading import Reading, database_url_of, prepared, reading, revision
+from api.bootstrap.registry import PROJECTORS
+from api.gauges import flushes, lags
+from api.queries.system import Part, State
+from api.settings import Settings
+from migrations import NEWEST
+from read_side.adapters.redis_rendered import RedisRendered
+from read_side.analytics import Analytics
+from read_side.past import PastStates
+from read_side.portfolio import Portfolios
+from read_side.price_table import PriceTable
+from read_side.prices import Prices
+from read_side.returns import Tracks
+from read_side.securities import Securities
+from read_side.states import States
+from read_side.transactions import Transactions
+from write_side.adapters.appender import Appender
+from write_side.adapters.postgres_log import connect
+from write_side.event_store import EventStore
+
+
+@asynccontextmanager
+async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIterator[Deps]:
+    """Open what a process needs that answers HTTP; at the end everything accepted is committed."""
+    registry = CollectorRegistry()
+    async with AsyncExitStack() as stack:
+        database_url = database_url_of(settings)
+        appender = Appender(
+            connect=lambda: connect(database_url), capacity=settings.command_queue, observe=flushes(registry)
+        )
+        parts = await stack.enter_async_context(reading(settings, appender=appender))
+        store = None
+        if commands:
+            await appender.start()
+            store = EventStore(parts.log, cache_size=settings.aggregate_cache, snapshot_every=settings.snapshot_every)
+            stack.push_async_callback(store.close)
+            stack.push_async_callback(appender.close)
+            depth = Gauge("foliolog_append_queue_depth", "Commands that wait for the event log", registry=registry)
+            depth.set_function(lambda: appender.depth)
+        await prepared(parts.views)
+        prices = Prices(parts.views, parts.signals)
+        table = PriceTable(parts.log, prices, parts.signals)
+        appender.committed = table.heard
+        await table.start()
+        stack.push_async_callback(table.close)
+        await stack.enter_async_context(lags(parts.views, parts.signals, registry))
+        portfolios = Portfolios(parts.views, parts.signals, parts.hot)
+        copy = None
+        if parts.link is not None:
+            copy = RedisRendered(parts.link, settings=str(settings.risk_free_rate))
+            stack.push_async_callback(copy.close)
+        states = States(portfolios, table, parts.signals, copy)
+        rate = settings.risk_free_rate
+        asked = Queries(
+            portfolios=portfolios,
+            states=states,
+            past=PastStates(parts.log, prices, parts.signals),
+            analytics=Analytics(Tracks(parts.views, parts.signals), states, copy, risk_free_rate=rate),
+            prices=prices,
+            securities=Securities(parts.views, parts.signals),
+            transactions=Transactions(parts.views, parts.signals, portfolios),
+        )
+
+        def begin_anew() -> None:
+            """Forget what is remembered of the log: what is behind a new connection may be a restored one."""
+            table.forget()
+            states.forget()
+            asked.analytics.forget()
+            if store is not None:
+                store.forget()
+
+        appender.reconnected = parts.listener.reconnected = begin_anew
+        yield Deps(
+            clock=lambda: datetime.now(UTC),
+            health=_health(parts, table, views=queries),
+            commands=Commands(store=store, prices=table) if store is not None else None,
+            queries=asked if queries else None,
+            registry=registry,
+            log_all=settings.log_requests,
+        )
+
+
+def _health(parts: Reading, table: PriceTable, *, views: bool) -> health.Checks:
+    async def event_log() -> list[Part]:
+        head = await parts.log.head()
+        return [Part("event log", State.UP, {"position": head})]
+
+    async def migrations() -> list[Part]:
+        found = await revision(parts.pool)
+        return [Part("migrations", State.UP if found == NEWEST else State.DOWN, {"revision": found, "newest": NEWEST})]
+
+    async def prices() -> list[Part]:
+        members = {"position": table.position} | ({"error": table.error} if table.error else {})
+        return [Part("prices in memory", State.DOWN if table.error else State.UP, members)]
+
+    checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations, "prices in memory": prices}
+    if views:
+        checks["views"] = health.views(parts.views, [projector.view.name for projector in PROJECTORS])
+    if views and parts.link is not None:
+        link = parts.link
+        checks["hot copy"] = health.optional("hot copy", lambda: link.reachable)
+    return health.Checks(checks)

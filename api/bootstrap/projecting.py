@@ -1,0 +1,36 @@
+"""What a process needs that keeps the views."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from api.bootstrap.reading import reading
+from api.bootstrap.registry import PROJECTORS
+from api.settings import Settings
+from projections.runner import Runner
+from read_side.adapters.postgres_leader import PostgresLeadership
+from read_side.tail import Tail
+
+_HOT_WRITE = 2.0
+"""Seconds that Redis may take: a page of a projection is larger than an answer, and nobody waits for it."""
+
+
+@asynccontextmanager
+async def projections(settings: Settings) -> AsyncIterator[Sequence[Runner[Any]]]:
+    """Open one runner for each view; they do nothing until they run."""
+    async with reading(settings, redis_timeout=_HOT_WRITE) as parts:
+        leadership = PostgresLeadership(parts.database_url, parts.signals)
+        tail = Tail(parts.log)
+        yield [
+            Runner(
+                projector=projector,
+                history=tail,
+                leadership=leadership,
+                signals=parts.signals,
+                hot=parts.hot,
+                renewed=tail.forget,
+            )
+            for projector in PROJECTORS
+        ]
