@@ -73,6 +73,18 @@ class Settings(BaseSettings):
     risk_free_rate: Annotated[
         Decimal, Field(ge=-1, le=10, description="Yearly rate for Sharpe ratios: 0.02 is 2 %.")
     ] = Decimal(0)
+    portfolio_accounting_url: Annotated[
+        str | None, Field(description="GlobeCo Portfolio Accounting Service, for the holdings that are rebalanced.")
+    ] = None
+    security_service_url: Annotated[
+        str | None, Field(description="GlobeCo Security Service, for tickers; with PRICING_SERVICE_URL.")
+    ] = None
+    pricing_service_url: Annotated[
+        str | None, Field(description="GlobeCo Pricing Service, for the prices of rebalances.")
+    ] = None
+    external_service_timeout: Annotated[
+        Decimal, Field(gt=0, le=600, description="Seconds for a question to one of these, with all its retries.")
+    ] = Decimal(10)
     shutdown_timeout: Annotated[
         int, Field(ge=0, le=3600, description="Seconds that running requests have to end when the server stops.")
     ] = 30
@@ -97,6 +109,23 @@ class Settings(BaseSettings):
         if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
             raise _wrong("say redis://host:port/0, rediss://... or unix:///path")
         return url
+
+    @field_validator("portfolio_accounting_url", "security_service_url", "pricing_service_url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise _wrong("say http://host:port or https://...")
+        return url
+
+    @model_validator(mode="after")
+    def _prices_have_tickers(self) -> Settings:
+        if (self.security_service_url is None) is not (self.pricing_service_url is None):
+            raise PydanticCustomError(
+                "incomplete",
+                "SECURITY_SERVICE_URL and PRICING_SERVICE_URL belong together, prices there are by ticker: set both, "
+                "or neither for prices of our own",
+            )
+        return self
 
     @model_validator(mode="after")
     def _is_guarded(self) -> Settings:

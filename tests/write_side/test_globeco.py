@@ -1,0 +1,115 @@
+"""Holdings, prices and tickers from the GlobeCo services, over a real HTTP server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+
+from tests.servers.globeco import Globeco, globeco
+from write_side.adapters.globeco import GlobecoHoldings, GlobecoPrices, GlobecoTickers
+from write_side.adapters.service import Limits, Service, ServiceUnavailable
+from write_side.ports import Held
+
+TECH, BOND = "TECH123456789012345678AB", "BOND123456789012345678AB"
+
+
+@dataclass
+class Place:
+    services: Globeco
+    holdings: GlobecoHoldings
+    tickers: GlobecoTickers
+    prices: GlobecoPrices
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    async with globeco() as services:
+        service = Service.at("GlobeCo", services.url, Limits(timeout=5, retries=1, delay=0.001, at_once=5))
+        tickers = GlobecoTickers(service)
+        yield Place(services, GlobecoHoldings(service), tickers, GlobecoPrices(service, tickers))
+        await service.close()
+
+
+async def test_holdings_are_exact_and_those_that_exist(place: Place) -> None:
+    place.services.holds("P-1", "-10.505", **{TECH: "12.5", BOND: -3})
+    place.services.holds("P-2", 7)
+    found = await place.holdings.of(["P-1", "P-2", "P-3"])
+    assert found == {
+        "P-1": Held("P-1", "P-1", Decimal("-10.505"), {TECH: Decimal("12.5"), BOND: Decimal(-3)}),
+        "P-2": Held("P-2", "P-2", Decimal(7), {}),
+    }
+
+
+async def test_no_balance_is_no_cash(place: Place) -> None:
+    place.services.holds("P-1", None)
+    place.services.known["/api/v1/portfolios/P-1/summary"]["name"] = "Growth"
+    assert (await place.holdings.of(["P-1"]))["P-1"] == Held("P-1", "Growth", Decimal(0), {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"cashBalance": "much"}, "cashBalance is 'much', not a number"),
+        ({"securities": {}}, None),
+        ({"securities": {"a": 1}}, "securities is not a list"),
+        ({"securities": [{"securityId": TECH}]}, r"securities\[0\] has no securityId and netQuantity"),
+        ({"securities": ["x"]}, r"securities\[0\] has no securityId"),
+        ({"securities": [{"securityId": TECH, "netQuantity": 1}] * 2}, "for the second time"),
+    ],
+)
+async def test_holdings_that_cannot_be_read_are_told_not_guessed(
+    place: Place, changes: dict[str, object], told: str | None
+) -> None:
+    place.services.holds("P-1", 1)
+    place.services.known["/api/v1/portfolios/P-1/summary"] |= changes
+    if told is None:
+        assert (await place.holdings.of(["P-1"]))["P-1"].quantities == {}
+        return
+    with pytest.raises(ServiceUnavailable, match=told):
+        await place.holdings.of(["P-1"])
+
+
+async def test_one_portfolio_that_cannot_be_read_ends_the_question(place: Place) -> None:
+    for number in range(30):
+        place.services.holds(f"P-{number}", number)
+    place.services.known["/api/v1/portfolios/P-7/summary"] = []
+    with pytest.raises(ServiceUnavailable, match="not an object"):
+        await place.holdings.of([f"P-{number}" for number in range(30)])
+
+
+async def test_prices_go_by_ticker(place: Place) -> None:
+    place.services.lists(TECH, "TECH", "149.99")
+    place.services.lists(BOND, "BRK B", 100.123456789012)
+    priced = await place.prices.of([TECH, BOND, "UNKNOWN45678901234567890"])
+    assert priced.position == 0
+    assert priced.prices == {TECH: Decimal("149.99"), BOND: Decimal("100.123456789012")}
+    assert "/api/v1/price/BRK%20B" in place.services.asked
+
+
+async def test_a_close_that_is_not_positive_is_no_price(place: Place) -> None:
+    place.services.lists(TECH, "TECH", 0)
+    assert (await place.prices.of([TECH])).prices == {}
+
+
+async def test_tickers_are_asked_for_once(place: Place) -> None:
+    place.services.lists(TECH, "TECH", 1)
+    for _ in range(3):
+        assert await place.tickers.of([TECH]) == {TECH: "TECH"}
+    assert place.services.asked == [f"/api/v1/security/{TECH}"]
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"ticker": 7}, {"ticker": ""}])
+async def test_an_answer_without_ticker_is_told(place: Place, answer: object) -> None:
+    place.services.known[f"/api/v1/security/{TECH}"] = answer
+    with pytest.raises(ServiceUnavailable, match="has no ticker"):
+        await place.tickers.of([TECH])
+
+
+async def test_so_many_questions_at_once_and_no_more(place: Place) -> None:
+    for number in range(60):
+        place.services.holds(f"P-{number}", number)
+    assert len(await place.holdings.of([f"P-{number}" for number in range(60)])) == 60
+    assert place.services.most_at_once <= 5

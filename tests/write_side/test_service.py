@@ -1,0 +1,122 @@
+"""Another service over HTTP: what is tried again, what is not, and when it is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from tests.servers.globeco import Globeco, globeco
+from write_side.adapters.service import Limits, Service, ServiceUnavailable, decimal_of
+
+QUICK = Limits(timeout=5, retries=2, delay=0.001, failures=100)
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Globeco]:
+    async with globeco() as running:
+        yield running
+
+
+async def ask(services: Globeco, limits: Limits = QUICK, path: str = "/it") -> object:
+    service = Service.at("It", services.url, limits)
+    try:
+        return await service.get(path)
+    finally:
+        await service.close()
+
+
+async def test_numbers_come_without_floats(services: Globeco) -> None:
+    services.answers.append((200, b'{"exact": 57.123456789012345678, "whole": 3}'))
+    assert await ask(services) == {"exact": Decimal("57.123456789012345678"), "whole": Decimal(3)}
+
+
+async def test_what_is_not_there_is_none(services: Globeco) -> None:
+    assert await ask(services) is None
+    assert len(services.asked) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_failures_are_tried_again(services: Globeco, status: int) -> None:
+    services.answers.extend([(status, {}), (status, {}), (200, {"at": "last"})])
+    assert await ask(services) == {"at": "last"}
+    assert len(services.asked) == 3
+
+
+async def test_after_the_last_try_the_failure_is_told(services: Globeco) -> None:
+    services.answers.extend([(500, {})] * 4)
+    with pytest.raises(ServiceUnavailable, match="It at GET /it: answered 500"):
+        await ask(services)
+    assert len(services.asked) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 302, 204])
+async def test_other_answers_are_not_tried_again(services: Globeco, status: int) -> None:
+    services.answers.append((status, {}))
+    with pytest.raises(ServiceUnavailable, match=f"answered {status}, expected 200"):
+        await ask(services)
+    assert len(services.asked) == 1
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b'{"a": NaN}', b'{"a": 1e999999999}', b"\xff", b"[" * 100_000])
+async def test_what_is_not_json_is_told(services: Globeco, content: bytes) -> None:
+    services.answers.append((200, content))
+    with pytest.raises(ServiceUnavailable, match="is not JSON"):
+        await ask(services)
+
+
+async def test_a_service_that_hangs_takes_no_longer_than_the_limit(services: Globeco) -> None:
+    services.answers.extend([None] * 3)
+    with pytest.raises(ServiceUnavailable, match=r"no answer within 0\.2 s"):
+        await ask(services, Limits(timeout=0.2, retries=0))
+
+
+async def test_a_service_that_is_not_there_is_told() -> None:
+    async with globeco() as gone:
+        pass
+    with pytest.raises(ServiceUnavailable, match="ConnectError"):
+        await ask(gone)
+
+
+async def test_after_failures_in_a_row_it_is_left_alone_and_asked_again_later(services: Globeco) -> None:
+    service = Service.at("It", services.url, Limits(timeout=5, retries=0, delay=0.001, failures=3, reset=0.05))
+    services.answers.extend([(500, {})] * 3)
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable, match="answered 500"):
+            await service.get("/it")
+    with pytest.raises(ServiceUnavailable, match="3 failures in a row"):
+        await service.get("/it")
+    assert len(services.asked) == 3
+    services.known["/it"] = {"back": True}
+    while True:
+        try:
+            assert await service.get("/it") == {"back": True}
+        except ServiceUnavailable as error:
+            assert "left alone" in str(error)  # noqa: PT017
+        else:
+            break
+    await service.close()
+
+
+async def test_what_is_missing_is_no_failure(services: Globeco) -> None:
+    service = Service.at("It", services.url, Limits(retries=0, failures=2))
+    services.answers.extend([(500, {}), (404, {}), (500, {}), (404, {}), (500, {})])
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable, match="answered 500"):
+            await service.get("/it")
+        assert await service.get("/it") is None
+    await service.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("10.50", "10.50"), (" 7 ", "7"), ("-3", "-3"), (Decimal("1.5"), "1.5")],
+)
+def test_numbers_may_be_texts(value: object, number: str) -> None:
+    assert decimal_of(value) == Decimal(number)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1_0", "", "abc", "1e999", "٣", None, True, [], "1" * 61])
+def test_what_is_no_number_is_none(value: object) -> None:
+    assert decimal_of(value) is None

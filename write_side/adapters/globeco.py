@@ -1,0 +1,127 @@
+"""Holdings, prices and tickers from the GlobeCo services (seed 002): portfolio accounting, security, pricing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from domain.values import ZERO
+from write_side.adapters.service import Service, ServiceUnavailable, decimal_of
+from write_side.ports import Held, Priced
+
+T = TypeVar("T")
+_TICKERS_LAST: Final = 3600.0
+"""Seconds after which a ticker is asked for again."""
+
+
+class GlobecoHoldings:
+    """The port ``Holdings`` on the Portfolio Accounting Service."""
+
+    def __init__(self, accounting: Service) -> None:
+        self._accounting = accounting
+
+    async def of(self, portfolio_ids: Sequence[str]) -> dict[str, Held]:
+        return await _each(portfolio_ids, self._held)
+
+    async def _held(self, portfolio_id: str) -> Held | None:
+        path = f"/api/v1/portfolios/{quote(portfolio_id, safe='')}/summary"
+        summary = await self._accounting.get(path)
+        if summary is None:
+            return None
+        where = f"{self._accounting.name} at GET {path}"
+        if not isinstance(summary, dict):
+            raise ServiceUnavailable(f"{where}: the answer is not an object")
+        quantities: dict[str, Decimal] = {}
+        for index, security in enumerate(_list(summary, "securities", where)):
+            member = security if isinstance(security, dict) else {}
+            security_id, quantity = member.get("securityId"), decimal_of(member.get("netQuantity"))
+            if not isinstance(security_id, str) or not security_id or quantity is None:
+                raise ServiceUnavailable(f"{where}: securities[{index}] has no securityId and netQuantity")
+            if security_id in quantities:
+                raise ServiceUnavailable(f"{where}: securities[{index}] is {security_id} for the second time")
+            quantities[security_id] = quantity
+        cash = summary.get("cashBalance")
+        balance = ZERO if cash is None else decimal_of(cash)
+        if balance is None:
+            raise ServiceUnavailable(f"{where}: cashBalance is {str(cash)[:40]!a}, not a number")
+        name = summary.get("portfolioName") or summary.get("name")
+        return Held(portfolio_id, name if isinstance(name, str) else portfolio_id, balance, quantities)
+
+
+class GlobecoTickers:
+    """The port ``Tickers`` on the Security Service; tickers are remembered for an hour."""
+
+    def __init__(self, securities: Service) -> None:
+        self._securities = securities
+        self._known: dict[str, tuple[str, float]] = {}
+
+    async def of(self, security_ids: Collection[str]) -> dict[str, str]:
+        return await _each(security_ids, self._ticker)
+
+    async def _ticker(self, security_id: str) -> str | None:
+        known = self._known.get(security_id)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        path = f"/api/v1/security/{quote(security_id, safe='')}"
+        security = await self._securities.get(path)
+        if security is None:
+            return None
+        ticker = security.get("ticker") if isinstance(security, dict) else None
+        if not isinstance(ticker, str) or not ticker:
+            raise ServiceUnavailable(f"{self._securities.name} at GET {path}: the answer has no ticker")
+        self._known[security_id] = ticker, time.monotonic() + _TICKERS_LAST
+        return ticker
+
+
+class GlobecoPrices:
+    """The port ``MarketPrices`` on the Pricing Service, which knows tickers; a close that is not positive is none."""
+
+    source = "GlobeCo Pricing Service"
+
+    def __init__(self, pricing: Service, tickers: GlobecoTickers) -> None:
+        self._pricing, self._tickers = pricing, tickers
+
+    async def of(self, security_ids: Collection[str]) -> Priced:
+        tickers = await self._tickers.of(security_ids)
+        closes = await _each(sorted(set(tickers.values())), self._close)
+        prices = {security_id: closes[ticker] for security_id, ticker in tickers.items() if ticker in closes}
+        return Priced(prices, 0)
+
+    async def _close(self, ticker: str) -> Decimal | None:
+        path = f"/api/v1/price/{quote(ticker, safe='')}"
+        price = await self._pricing.get(path)
+        if price is None:
+            return None
+        close = decimal_of(price.get("close")) if isinstance(price, dict) else None
+        if close is None:
+            raise ServiceUnavailable(f"{self._pricing.name} at GET {path}: the answer has no close")
+        return close if close > 0 else None
+
+
+async def _each(keys: Iterable[str], ask: Callable[[str], Awaitable[T | None]]) -> dict[str, T]:
+    """Ask for all at once; return what there is. The first error ends all of it and is raised."""
+    found: dict[str, T] = {}
+
+    async def one(key: str) -> None:
+        answer = await ask(key)
+        if answer is not None:
+            found[key] = answer
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for key in keys:
+                group.create_task(one(key))
+    except* ServiceUnavailable as errors:
+        raise errors.exceptions[0] from None
+    return found
+
+
+def _list(body: dict[str, Any], name: str, where: str) -> list[Any]:
+    members = body.get(name) or []
+    if not isinstance(members, list):
+        raise ServiceUnavailable(f"{where}: {name} is not a list")
+    return members

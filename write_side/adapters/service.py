@@ -1,0 +1,145 @@
+"""One service of somebody else over HTTP: bounded in time, tried again, and left alone for a while when it is down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Self
+
+import httpx2
+import stamina
+from purgatory import AsyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from domain.errors import Unavailable
+
+MAX_DIGITS: Final = 60
+"""A number with more is none that could be a price, a quantity or money."""
+
+
+class ServiceUnavailable(Unavailable):
+    """Another service does not answer, or not with what it should."""
+
+    code = "service-unavailable"
+
+
+class _Failed(Exception):
+    """One call failed in a way that may be otherwise the next time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How patient one is with a service.
+
+    ``timeout`` bounds a question in seconds, with all its ``retries``, of which the first follows after ``delay``
+    seconds (then twice that, with jitter). After ``failures`` failed calls in a row nothing is asked for ``reset``
+    seconds. ``at_once`` calls at most are under way.
+    """
+
+    timeout: float = 10.0
+    retries: int = 3
+    delay: float = 0.1
+    failures: int = 10
+    reset: float = 10.0
+    at_once: int = 20
+
+
+@dataclass
+class Service:
+    """A service by its address; what it answers is JSON whose numbers are Decimals."""
+
+    name: str
+    client: httpx2.AsyncClient
+    limits: Limits
+    _breakers: AsyncCircuitBreakerFactory = field(init=False)
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._breakers = AsyncCircuitBreakerFactory(
+            default_threshold=self.limits.failures, default_ttl=self.limits.reset
+        )
+        self._slots = asyncio.Semaphore(self.limits.at_once)
+
+    @classmethod
+    def at(cls, name: str, url: str, limits: Limits) -> Self:
+        """Return the service at this address; nothing is asked yet."""
+        pool = httpx2.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once)
+        client = httpx2.AsyncClient(base_url=url.rstrip("/"), timeout=limits.timeout, limits=pool, trust_env=False)
+        return cls(name, client, limits)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.client.aclose()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """Return the JSON at this path, None for a 404.
+
+        Tried again after 5xx, 429 and what goes wrong on the way; not after other answers. Raises
+        ``ServiceUnavailable`` when there is no good answer within the time limit, or while the service is left alone.
+        """
+        question = f"{self.name} at GET {path}"
+        try:
+            async with asyncio.timeout(self.limits.timeout), self._slots:
+                async for attempt in stamina.retry_context(
+                    on=_Failed, attempts=self.limits.retries + 1, timeout=None, wait_initial=self.limits.delay,
+                    wait_jitter=self.limits.delay,
+                ):  # fmt: skip
+                    with attempt:
+                        return await self._once(path, params)
+        except TimeoutError:
+            raise ServiceUnavailable(f"{question}: no answer within {self.limits.timeout:g} s") from None
+        except OpenedState:
+            raise ServiceUnavailable(
+                f"{question}: not asked, after {self.limits.failures} failures in a row it is left alone for "
+                f"{self.limits.reset:g} s"
+            ) from None
+        except _Failed as error:
+            raise ServiceUnavailable(f"{question}: {error}") from None
+        raise AssertionError("a retry ends with an answer or an error")
+
+    async def _once(self, path: str, params: Mapping[str, str] | None) -> Any:
+        async with await self._breakers.get_breaker(self.name):
+            try:
+                response = await self.client.get(path, params=params)
+            except httpx2.RequestError as error:
+                raise _Failed(f"{type(error).__name__}: {error}") from error
+            if response.status_code >= 500 or response.status_code == 429:
+                raise _Failed(f"answered {response.status_code}")
+        if response.status_code == 404:
+            return None
+        if response.status_code != 200:
+            raise ServiceUnavailable(f"{self.name} at GET {path}: answered {response.status_code}, expected 200")
+        try:
+            return json.loads(response.content, parse_float=_decimal, parse_int=_decimal, parse_constant=_refused)
+        except (ValueError, RecursionError) as error:
+            raise ServiceUnavailable(f"{self.name} at GET {path}: the answer is not JSON: {error}") from None
+
+
+def decimal_of(value: Any) -> Decimal | None:
+    """Return a number that another service has sent as JSON number or text; None for anything else."""
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str):
+        return None
+    try:
+        return _decimal(value.strip())
+    except ValueError:
+        return None
+
+
+def _decimal(text: str) -> Decimal:
+    """Return the number; raises ``ValueError`` where it is none, not finite, or absurdly long or large."""
+    try:
+        number = Decimal(text) if len(text) <= MAX_DIGITS and text.isascii() and "_" not in text else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite() or abs(number.adjusted()) > MAX_DIGITS:
+        raise ValueError(f"{text[:40]!a} is not a number of up to {MAX_DIGITS} digits")
+    return number
+
+
+def _refused(text: str) -> Any:
+    raise ValueError(f"{text} is not a number")
