@@ -14,6 +14,7 @@ def main() -> None:
 
     from api.cli.demo import demo
     from api.cli.migrate import migrate
+    from api.cli.rebalances import verify_rebalances
     from api.cli.serve import serve
     from api.cli.views import park, rebuild, verify, views
 
@@ -24,7 +25,7 @@ def main() -> None:
         pretty_exceptions_enable=False,
     )
     app.callback()(lambda: None)
-    for command in (serve, demo, views, rebuild, verify, park, migrate):
+    for command in (serve, demo, views, rebuild, verify, verify_rebalances, park, migrate):
         app.command()(command)
     app(prog_name="./run")
 

@@ -14,31 +14,48 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+import api.commands.asset_allocation
+import api.commands.investment_model
 import api.commands.portfolio
 import api.commands.prices
+import api.commands.rebalance
 import api.commands.securities
+import api.commands.work
 import api.queries.analytics
+import api.queries.asset_allocation
+import api.queries.investment_model
 import api.queries.portfolio
 import api.queries.prices
 import api.queries.problems
+import api.queries.rebalance
 import api.queries.reference
 import api.queries.securities
 import api.queries.system
 import api.queries.transactions
+import api.queries.work
+from api.commands.investment_model import Rebalanced
 from api.documented import tidied, with_whole_examples
+from api.envelope import OF_SEED_000
 from api.errors import Answers, OwnBody
 from api.metrics import HttpMetrics, InFlight
 from api.middleware import Http
 from api.queries.system import Health
 from read_side.analytics import Analytics
+from read_side.asset_allocation import Allocations
+from read_side.investment_model import InvestmentModels
 from read_side.past import PastStates
 from read_side.portfolio import Portfolios
 from read_side.prices import Prices
+from read_side.rebalance import Rebalances
+from read_side.rebalance_verification import Verification
 from read_side.securities import Securities
 from read_side.states import States
 from read_side.transactions import Transactions
+from read_side.work import ParkedWork
 from write_side.event_store import EventStore
 from write_side.ports import Prices as PriceBook
+from write_side.rebalance import Runs
+from write_side.work import Retries
 
 VERSION = "0.1.0"
 DESCRIPTION = (
@@ -50,10 +67,13 @@ DESCRIPTION = (
 
 @dataclass(frozen=True, kw_only=True)
 class Commands:
-    """What commands need: the aggregates, and prices to value their answers at."""
+    """What commands need: the aggregates, prices to value their answers at, when models were last rebalanced; runs."""
 
     store: EventStore
     prices: PriceBook
+    retries: Retries
+    rebalanced: Rebalanced
+    runs: Runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +87,11 @@ class Queries:
     prices: Prices
     securities: Securities
     transactions: Transactions
+    work: ParkedWork
+    allocations: Allocations
+    investment_models: InvestmentModels
+    rebalances: Rebalances
+    verification: Verification
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +129,11 @@ class Application(FastAPI):
 
 
 def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application:
-    """Return the application; nothing runs yet. ``own_bodies`` are the paths whose errors have a body of their own."""
+    """Return the application; nothing runs yet. ``own_bodies`` are more paths whose errors have a body of their own."""
     app = Application(
         layer=lambda inner: Http(
             inner,
-            answers=Answers(own_bodies),
+            answers=Answers((OF_SEED_000, *own_bodies)),
             metrics=HttpMetrics(deps.registry, deps.in_flight),
             in_flight=deps.in_flight,
             log_all=deps.log_all,
@@ -139,11 +164,21 @@ def _routers(deps: Deps, app: Application) -> list[APIRouter]:
         routers.append(api.commands.portfolio.routes(told.store, told.prices, clock))
         routers.append(api.commands.prices.routes(told.store, clock))
         routers.append(api.commands.securities.routes(told.store, clock))
+        routers.append(api.commands.asset_allocation.routes(told.store, clock))
+        routers.append(api.commands.investment_model.routes(told.store, told.rebalanced, clock))
+        routers.append(api.commands.rebalance.routes(told.runs))
     if asked is not None:
         routers.append(api.queries.analytics.routes(asked.analytics))
         routers.append(api.queries.transactions.routes(asked.transactions))
         routers.append(api.queries.prices.routes(asked.prices))
         routers.append(api.queries.securities.routes(asked.securities))
+        routers.append(api.queries.asset_allocation.routes(asked.allocations))
+        routers.append(api.queries.investment_model.routes(asked.investment_models))
+        routers.append(api.queries.rebalance.routes(asked.rebalances, asked.verification))
+    if told is not None:
+        routers.append(api.commands.work.routes(told.retries))
+    if asked is not None:
+        routers.append(api.queries.work.routes(asked.work))
     routers.append(api.queries.system.routes(deps.health, deps.registry))
     routers.append(api.queries.problems.routes())
     routers.append(api.queries.reference.routes(app.openapi))

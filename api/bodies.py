@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
@@ -28,6 +28,8 @@ class Body(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    MAY_BE_EMPTY: ClassVar[bool] = False
+    """Whether no body at all is as good as ``{}``."""
 
 
 class Circumstances(msgspec.Struct, frozen=True):
@@ -45,7 +47,8 @@ def circumstances(info: ValidationInfo) -> Circumstances:
 
 async def read_body(request: Request, model: type[B]) -> B:
     """Return the body as this model; raises ``RequestProblem``: 400 when it is not JSON, 422 when it does not fit."""
-    value = loads(await request.body())
+    raw = await request.body()
+    value = {} if model.MAY_BE_EMPTY and not raw.strip() else loads(raw)
     scope = request.scope
     return validated(model, value, Circumstances(scope["app"].state.clock(), scope["path_params"]))
 

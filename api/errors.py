@@ -1,6 +1,6 @@
 """From errors to answers: the only place where an error of ours gets an HTTP status.
 
-It imports nothing of ours but the domain's tree of errors, so that queries can use it.
+It imports nothing of ours but the domain and what is answered of it, so that queries can use it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.problems import CATALOGUE, Misfit, Problem, RequestProblem, pointer, unfit
+from api.rebalance_problems import members
 from domain.errors import (
     AlreadyExists,
     FoliologError,
@@ -31,10 +32,12 @@ from domain.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from domain.rebalance import CannotRebalance, Infeasible
 
 _CODES: Sequence[tuple[type[FoliologError], str]] = (
     (Invalid, "invalid-request"),
     (RuleViolated, "rule-violated"),
+    (CannotRebalance, "rule-violated"),
     (AlreadyExists, "already-exists"),
     (NotFound, "not-found"),
     (StaleVersion, "stale-version"),
@@ -121,7 +124,13 @@ def of_ours(error: FoliologError) -> Problem | None:
         detail=str(error),
         headers=headers,
         errors=tuple(Misfit("pointer", fault.pointer, fault.detail) for fault in faults),
+        members=_of_rebalance(error) if isinstance(error, CannotRebalance) else {},
     )
+
+
+def _of_rebalance(error: CannotRebalance) -> Mapping[str, Any]:
+    """Return what a portfolio that cannot be rebalanced tells besides, alone as in a run."""
+    return members(error.securities, error.explanation if isinstance(error, Infeasible) else None)
 
 
 def of_validation(error: RequestValidationError) -> Problem:
@@ -154,9 +163,13 @@ def of_http(error: HTTPException, scope: Scope) -> Problem:
 
 
 def allowed(scope: Scope) -> list[str]:
-    """Return all methods that the path of this request takes, over all routes (one route knows only its own)."""
+    """Return all methods that the path of this request takes, over all routes (one route knows only its own).
+
+    A path that is written out, as ``/rebalances/search``, is told for itself, not as an id in ``/rebalances/{id}``.
+    """
     methods: set[str] = set()
-    for route in scope["app"].routes:
+    routes = scope["app"].routes
+    for route in [each for each in routes if getattr(each, "path", None) == scope["path"]] or routes:
         match, _ = route.matches(dict(scope))
         if match is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()

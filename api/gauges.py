@@ -1,9 +1,9 @@
-"""Figures for Prometheus that are not about HTTP: the appender's groups, the log's head, every view's lag."""
+"""Figures for Prometheus that are not about HTTP: the appender's groups, the log's head, the lags behind it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from domain.errors import FoliologError
 from read_side.lag import Lags
 from read_side.signals import Signals
 from read_side.tasks import end
+from read_side.work import ParkedWork
 
 _MEASURE_EVERY = 2.0
 
@@ -63,17 +64,43 @@ async def lags(source: Lags, signals: Signals, registry: CollectorRegistry) -> A
     stopped = Gauge("foliolog_view_stopped", "1 for a projection that has stopped", ["view"], registry=registry)
 
     async def measure() -> None:
+        for lag in await source.lags():
+            events.labels(lag.view).set(lag.events)
+            seconds.labels(lag.view).set(lag.seconds)
+            stopped.labels(lag.view).set(lag.stopped)
+
+    async with _kept(measure):
+        yield
+
+
+@asynccontextmanager
+async def work(source: ParkedWork, registry: CollectorRegistry) -> AsyncIterator[None]:
+    """Keep the gauges of the work that follows the log up to date: how far each policy is, and what it has parked."""
+    parked = Gauge("foliolog_parked", "Events that a policy could not work on", ["policy"], registry=registry)
+    events = Gauge("foliolog_policy_lag_events", "Events a policy has yet to pass", ["policy"], registry=registry)
+
+    async def measure() -> None:
+        for policy in await source.progress():
+            parked.labels(policy.policy).set(policy.parked)
+            events.labels(policy.policy).set(policy.events)
+
+    async with _kept(measure):
+        yield
+
+
+@asynccontextmanager
+async def _kept(measure: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Measure again and again meanwhile; what cannot be read just now keeps its last figures."""
+
+    async def run() -> None:
         while True:
             try:
-                for lag in await source.lags():
-                    events.labels(lag.view).set(lag.events)
-                    seconds.labels(lag.view).set(lag.seconds)
-                    stopped.labels(lag.view).set(lag.stopped)
+                await measure()
             except FoliologError as error:
                 log.warning("lag not measured", error=str(error))
             await asyncio.sleep(_MEASURE_EVERY)
 
-    task = asyncio.create_task(measure())
+    task = asyncio.create_task(run())
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from api.queries.system import Part, State
 from domain.errors import FoliologError
 from read_side.lag import Lags
+from read_side.work import ParkedWork
 
 Check = Callable[[], Awaitable[Sequence[Part]]]
 
@@ -63,6 +64,18 @@ def views(lags: Lags, expected: Sequence[str]) -> Check:
                 members |= {"error": lag.error, "stopped_at": lag.stopped_at}
             parts.append(Part(f"view {view}", State.DOWN if lag.stopped else State.UP, members))
         return parts
+
+    return check
+
+
+def worker(work: ParkedWork) -> Check:
+    """Return the check of the work that follows the log: while something is parked it is degraded, with the count."""
+
+    async def check() -> list[Part]:
+        progress = await work.progress()
+        parked = sum(each.parked for each in progress)
+        members = {"parked": parked, "lag_events": max((each.events for each in progress), default=0)}
+        return [Part("worker", State.DEGRADED if parked else State.UP, members)]
 
     return check
 

@@ -29,12 +29,21 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "bad-request": Kind(400, "The request cannot be read", "The request is not understood; its detail says why."),
     "not-found": Kind(404, "There is no such thing", "Nothing has this name, or it is not visible yet where you read."),
+    "no-model": Kind(
+        404, "The portfolio follows no such model", "Add it to a model, or name one that it follows by model_id."
+    ),
     "unknown-path": Kind(404, "There is no such path", "The OpenAPI document at /openapi.json lists every path."),
     "method-not-allowed": Kind(405, "The path does not take this method", "The Allow header lists those it takes."),
     "rule-violated": Kind(
         409, "A rule does not allow it", "The request is well formed but does not fit the present state of the thing."
     ),
     "already-exists": Kind(409, "The name is taken", "Choose another name, or read the one that is there."),
+    "ambiguous-model": Kind(
+        409, "The portfolio follows several models", "Choose one of those that the detail names by model_id."
+    ),
+    "version-conflict": Kind(
+        409, "It has another version than the request names", "Read it again, decide again, and send its new version."
+    ),
     "idempotency-key-in-flight": Kind(
         409, "The first request with this key is being answered", "Repeat the request to get the first one's answer."
     ),
@@ -48,8 +57,29 @@ CATALOGUE: Mapping[str, Kind] = {
     "invalid-request": Kind(
         422, "The request does not fit", "Every fault is listed in errors; correct them all. Nothing was changed."
     ),
+    "last-portfolio": Kind(
+        422, "It is the last portfolio of the model", "Add another portfolio first, or delete the model."
+    ),
+    "missing-price": Kind(
+        422, "There is no price of a security", "Upload prices of all that securities names; none is ever left out."
+    ),
+    "short-holding": Kind(
+        422, "A security is held short", "Cover what securities names: only what is held long can be rebalanced."
+    ),
+    "non-positive-market-value": Kind(
+        422, "The portfolio is worth nothing", "Cash and holdings together have to be worth more than 0."
+    ),
+    "no-feasible-solution": Kind(
+        422,
+        "no feasible solution exists",
+        "No whole numbers of shares fit bands, cash and options. Each of the fixes was tried; or ask for the nearest "
+        "by on_infeasible.",
+    ),
     "idempotency-key-reused": Kind(
         422, "The idempotency key belongs to another request", "Use a new key for each new request."
+    ),
+    "precondition-required": Kind(
+        428, "A version is needed", "Give the version you have read: If-Match with its ETag, or the parameter version."
     ),
     "internal-error": Kind(500, "Something is wrong here", "It is not your request. Report the correlation id."),
     "unavailable": Kind(503, "Not available now", "The same request may succeed later; see Retry-After."),
@@ -66,6 +96,11 @@ CATALOGUE: Mapping[str, Kind] = {
         503,
         "The view has not reached the position asked for",
         "Repeat the request, wait longer (Prefer: wait=N), or ask without a position.",
+    ),
+    "rebalance-pending": Kind(
+        503,
+        "Rebalances asked for are not booked yet",
+        "Repeat the request, wait longer (Prefer: wait=N), or ask without settled.",
     ),
     "not-ready": Kind(503, "A part is not ready", "The member parts names every part and its state."),
 }

@@ -85,6 +85,16 @@ class Settings(BaseSettings):
     external_service_timeout: Annotated[
         Decimal, Field(gt=0, le=600, description="Seconds for a question to one of these, with all its retries.")
     ] = Decimal(10)
+    solvers: Annotated[
+        str,
+        Field(min_length=1, description="Solvers for rebalances where cash binds, in order; HIGHS and SCIP are known."),
+    ] = "HIGHS,SCIP"
+    optimiser_workers: Annotated[
+        int, Field(ge=1, le=256, description="Processes that solve rebalances; they start when one is first needed.")
+    ] = 2
+    max_optimization_time: Annotated[
+        int, Field(ge=1, le=3600, description="Seconds after which a rebalance is answered with what was found.")
+    ] = 30
     shutdown_timeout: Annotated[
         int, Field(ge=0, le=3600, description="Seconds that running requests have to end when the server stops.")
     ] = 30

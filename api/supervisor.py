@@ -1,4 +1,4 @@
-"""Role ``all``: one process that owns the embedded servers and two children, and ends with all of them.
+"""Role ``all``: one process that owns the embedded servers and three children, and ends with all of them.
 
 The parent holds the listening socket, so a request that comes while the HTTP child is restarted waits instead of being
 refused. The children die with the parent, also when it is killed.

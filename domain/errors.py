@@ -7,18 +7,21 @@ FoliologError
 │   ├── AlreadyExists           the name is taken
 │   ├── NotFound                there is no such thing
 │   ├── StaleVersion            the caller decided on an older version
+│   │   └── VersionConflict     the version in its body or query says so
 │   ├── KeyReused               an idempotency key came back with another request
 │   └── KeyInFlight             the first request with this idempotency key is still being answered
 ├── Unavailable                 asked at a bad moment; the same may succeed later
 │   ├── Overloaded              too much is waiting
 │   ├── StoreUnavailable        the event log cannot be reached; nothing was stored
 │   ├── OutcomeUnknown          the event log was lost while it committed; the command may be stored
-│   └── NotYet                  a view is still behind the position asked for
+│   ├── NotYet                  a view is still behind the position asked for
+│   └── RebalancePending        rebalances asked for are not booked yet
 └── Broken                      a defect or damage: stored data that cannot be read, a broken invariant
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -84,6 +87,12 @@ class StaleVersion(Refused):
         self.current = current
 
 
+class VersionConflict(StaleVersion):
+    """The same, where the version stands in the body or the query of the request (seed 002)."""
+
+    code = "version-conflict"
+
+
 class KeyReused(Refused):
     """An idempotency key came back with another method, path or body than the first time."""
 
@@ -129,6 +138,16 @@ class NotYet(Unavailable):
     def __init__(self, view: str, position: int, reached: int) -> None:
         super().__init__(f"view {view} is at position {reached}, the request asks for {position}")
         self.view, self.position, self.reached = view, position, reached
+
+
+class RebalancePending(Unavailable):
+    """Rebalances of a user, asked for at these log positions, are not booked yet."""
+
+    code = "rebalance-pending"
+
+    def __init__(self, user_id: str, positions: Sequence[int]) -> None:
+        super().__init__(f"pending rebalances of {user_id}: {len(positions)}, the oldest from position {positions[0]}")
+        self.user_id, self.positions = user_id, positions
 
 
 class Broken(FoliologError):

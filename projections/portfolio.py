@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from domain.base import Recorded
 from domain.errors import Broken
 from domain.portfolio import (
+    AllocationSet,
     CashDeposited,
     CashWithdrawn,
     DividendReceived,
@@ -17,6 +18,8 @@ from domain.portfolio import (
     Portfolio,
     PortfolioEvent,
     PortfolioOpened,
+    RebalanceBooked,
+    RebalanceRequested,
     SharesBought,
     SharesCovered,
     SharesMovedIn,
@@ -75,6 +78,8 @@ def evolve(row: PortfolioRow | None, recorded: Recorded) -> PortfolioRow:
             return replace(row, version=here[0], position=here[1], positions=_held(row, event), last_updated=at)
         case StatusChanged():
             return replace(row, version=here[0], position=here[1], status=event.status)
+        case AllocationSet() | RebalanceRequested() | RebalanceBooked():
+            return replace(row, version=here[0], position=here[1])
     return PortfolioRow(
         portfolio_id=row.portfolio_id,
         portfolio_name=row.portfolio_name,

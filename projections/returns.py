@@ -16,9 +16,12 @@ from msgspec.structs import replace
 from domain.base import Event, Recorded
 from domain.errors import Broken
 from domain.portfolio import (
+    AllocationSet,
     CashDeposited,
     CashWithdrawn,
     PortfolioOpened,
+    RebalanceBooked,
+    RebalanceRequested,
     SharesBought,
     SharesCovered,
     SharesMovedIn,
@@ -50,6 +53,8 @@ from read_side.returns import (
 
 _Rows = Rows[ReturnsRow]
 _OF_SHARES = (SharesBought, SharesSold, SharesSoldShort, SharesCovered, SharesMovedIn, SharesMovedOut)
+_OF_NO_FIGURE = (StatusChanged, AllocationSet, RebalanceRequested, RebalanceBooked)
+"""They move neither the portfolio's clock nor anything shown."""
 
 
 def keys(recorded: Recorded) -> list[str]:
@@ -118,7 +123,7 @@ def _own(rows: _Rows, recorded: Recorded) -> tuple[PortfolioReturns | None, Port
     if before is None:
         raise Broken(f"{recorded.stream} was never opened")
     row = before
-    if not isinstance(event, StatusChanged):
+    if not isinstance(event, _OF_NO_FIGURE):
         clock = _clock(rows, row, event)
         if row.clock is not None and clock.date() > row.clock.date():
             row = _closed(rows, row, clock, recorded.position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -191,11 +191,43 @@ class Found(Generic[R]):
     checkpoint: Checkpoint
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A list of which one part is shown, by number, and all are counted; every condition given must hold.
+
+    ``equals`` holds members by field name, ``any_of`` several of them of which the row has one; a value that no row can
+    have fits none. ``has`` names a field in which a row must have a value: so one kind of rows is listed where a view
+    has several. ``sort`` holds names of fields, or of the row's key, with ``-`` before it for the greatest first; texts
+    are sorted by code point, rows without a value come last in both directions, and the row's key, ascending, decides
+    between equals. From ``offset`` on there are ``limit`` rows, all of them for None. A field of texts has neither
+    values nor an order: what people search in and sort by needs a field of keywords.
+    """
+
+    equals: Mapping[str, Any] = field(default_factory=dict)
+    any_of: Mapping[str, Collection[Any]] = field(default_factory=dict)
+    has: str | None = None
+    sort: tuple[str, ...] = ()
+    offset: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[R]):
+    """The part of a list that was asked for, how many rows it has in all, and the checkpoint both were read at."""
+
+    rows: list[R]
+    total: int
+    checkpoint: Checkpoint
+
+
 class SearchableViewStore(ViewStore, Protocol):
     """Durable views that can be searched by their fields."""
 
     async def search(self, view: View[R], search: Search) -> Found[R]:
         """Return a page of the rows that fit; raises ``Invalid`` for a cursor that is not of this search."""
+
+    async def listed(self, view: View[R], listed: Listed) -> Counted[R]:
+        """Return a part of the rows that fit, and how many there are; raises ``ValueError`` for a field of texts."""
 
 
 class HotCopy(Protocol):

@@ -145,8 +145,8 @@ class EventStore:
         """Load several aggregates, None for what does not exist, let ``decide`` change them; store all or nothing.
 
         ``decide`` is given copies, in the order of ``wanted``, and returns those to store: the answer, ``If-Match`` and
-        version are about the first of them. Decided again when any has moved on. Raises what ``decide`` raises, and
-        what ``change`` raises.
+        version are about the first of them; what it refuses goes before a stale version. Decided again when any has
+        moved on. Raises what ``decide`` raises, and what ``change`` raises.
         """
         with self._claims.of(context.remember):
             return await self._change_all(wanted, decide, context)

@@ -66,6 +66,16 @@ class Tickers(Protocol):
         """Return the tickers of those that have one, by id; raises ``Unavailable``."""
 
 
+class ModelsOf(Protocol):
+    """Which models portfolios follow."""
+
+    async def of_portfolio(self, portfolio_id: str, at_least: int) -> Sequence[str]:
+        """Return the ids of the models that this portfolio follows, as of this log position or later.
+
+        Raises ``NotYet``, ``Unavailable``.
+        """
+
+
 class Optimiser(Protocol):
     """Finds the quantities of rebalances."""
 

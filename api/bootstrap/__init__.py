@@ -6,5 +6,6 @@ from api.bootstrap.answering import http
 from api.bootstrap.operating import Operating, operating
 from api.bootstrap.projecting import projections
 from api.bootstrap.registry import PROJECTORS, projector
+from api.bootstrap.working import working
 
-__all__ = ["PROJECTORS", "Operating", "http", "operating", "projections", "projector"]
+__all__ = ["PROJECTORS", "Operating", "http", "operating", "projections", "projector", "working"]

@@ -11,21 +11,28 @@ from prometheus_client import CollectorRegistry, Gauge
 from api import health
 from api.app import Commands, Deps, Queries
 from api.bootstrap.reading import Reading, database_url_of, prepared, reading, revision
+from api.bootstrap.rebalancing import rebalancing
 from api.bootstrap.registry import PROJECTORS
-from api.gauges import flushes, lags
+from api.bootstrap.working import parked_work, retries
+from api.gauges import flushes, lags, work
 from api.queries.system import Part, State
 from api.settings import Settings
 from migrations import NEWEST
 from read_side.adapters.redis_rendered import RedisRendered
 from read_side.analytics import Analytics
+from read_side.asset_allocation import Allocations
+from read_side.investment_model import InvestmentModels
 from read_side.past import PastStates
 from read_side.portfolio import Portfolios
 from read_side.price_table import PriceTable
 from read_side.prices import Prices
+from read_side.rebalance import Rebalances
+from read_side.rebalance_verification import Verification
 from read_side.returns import Tracks
 from read_side.securities import Securities
 from read_side.states import States
 from read_side.transactions import Transactions
+from read_side.work import ParkedWork
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import connect
 from write_side.event_store import EventStore
@@ -56,6 +63,8 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
         await table.start()
         stack.push_async_callback(table.close)
         await stack.enter_async_context(lags(parts.views, parts.signals, registry))
+        parked = parked_work(parts)
+        await stack.enter_async_context(work(parked, registry))
         portfolios = Portfolios(parts.views, parts.signals, parts.hot)
         copy = None
         if parts.link is not None:
@@ -63,6 +72,7 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             stack.push_async_callback(copy.close)
         states = States(portfolios, table, parts.signals, copy)
         rate = settings.risk_free_rate
+        models = InvestmentModels(parts.views, parts.signals)
         asked = Queries(
             portfolios=portfolios,
             states=states,
@@ -71,7 +81,18 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             prices=prices,
             securities=Securities(parts.views, parts.signals),
             transactions=Transactions(parts.views, parts.signals, portfolios),
+            work=parked,
+            allocations=Allocations(parts.views, parts.signals, portfolios, parts.log.head),
+            investment_models=models,
+            rebalances=Rebalances(parts.views, parts.signals),
+            verification=Verification(parts.log, parts.signals),
         )
+        told = None
+        if store is not None:
+            runs = await stack.enter_async_context(rebalancing(settings, parts, store, table))
+            told = Commands(
+                store=store, prices=table, rebalanced=models, runs=runs, retries=retries(parts, store, runs)
+            )
 
         def begin_anew() -> None:
             """Forget what is remembered of the log: what is behind a new connection may be a restored one."""
@@ -84,15 +105,15 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
         appender.reconnected = parts.listener.reconnected = begin_anew
         yield Deps(
             clock=lambda: datetime.now(UTC),
-            health=_health(parts, table, views=queries),
-            commands=Commands(store=store, prices=table) if store is not None else None,
+            health=_health(parts, table, parked, views=queries),
+            commands=told,
             queries=asked if queries else None,
             registry=registry,
             log_all=settings.log_requests,
         )
 
 
-def _health(parts: Reading, table: PriceTable, *, views: bool) -> health.Checks:
+def _health(parts: Reading, table: PriceTable, parked: ParkedWork, *, views: bool) -> health.Checks:
     async def event_log() -> list[Part]:
         head = await parts.log.head()
         return [Part("event log", State.UP, {"position": head})]
@@ -106,6 +127,7 @@ def _health(parts: Reading, table: PriceTable, *, views: bool) -> health.Checks:
         return [Part("prices in memory", State.DOWN if table.error else State.UP, members)]
 
     checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations, "prices in memory": prices}
+    checks["worker"] = health.worker(parked)
     if views:
         checks["views"] = health.views(parts.views, [projector.view.name for projector in PROJECTORS])
     if views and parts.link is not None:

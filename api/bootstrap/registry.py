@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from domain.errors import NotFound
+from projections.asset_allocation import ALLOCATION_PROJECTOR, REBALANCE_TRANSACTION_PROJECTOR
+from projections.investment_model import INVESTMENT_MODEL_PROJECTOR
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.prices import PRICE_PROJECTOR
 from projections.projector import Projector
+from projections.rebalance import REBALANCE_PROJECTOR
 from projections.returns import RETURNS_PROJECTOR
 from projections.securities import SECURITY_PROJECTOR
 from projections.transactions import TRANSACTION_PROJECTOR
@@ -18,6 +21,10 @@ PROJECTORS: tuple[Projector[Any], ...] = (
     SECURITY_PROJECTOR,
     RETURNS_PROJECTOR,
     TRANSACTION_PROJECTOR,
+    INVESTMENT_MODEL_PROJECTOR,
+    REBALANCE_PROJECTOR,
+    ALLOCATION_PROJECTOR,
+    REBALANCE_TRANSACTION_PROJECTOR,
 )
 
 

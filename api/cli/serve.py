@@ -34,11 +34,12 @@ class Role(StrEnum):
     COMMANDS = "commands"
     QUERIES = "queries"
     PROJECTOR = "projector"
+    WORKER = "worker"
 
 
 @sentences
 def serve(
-    role: Annotated[Role, typer.Option(help="What this process does; all: everything, in three processes.")] = Role.ALL,
+    role: Annotated[Role, typer.Option(help="What this process does; all: everything, in four processes.")] = Role.ALL,
     host: Annotated[str | None, typer.Option(help="Address to listen on (HOST, 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (PORT, 8080).")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the embedded servers (DATA_DIR, .data).")] = None,
@@ -55,6 +56,8 @@ def serve(
             serve_all(settings)
         case Role.PROJECTOR:
             _run(_project(settings))
+        case Role.WORKER:
+            _run(_work(settings))
         case _:
             listening = socket.socket(fileno=fd) if fd is not None else _listen(settings)
             commands, queries = role is not Role.QUERIES, role is not Role.COMMANDS
@@ -85,6 +88,18 @@ async def _project(settings: Settings) -> None:
         serving.spare_the_collector()
         await stopping.wait()
         await asyncio.gather(*(end(task) for task in tasks))
+
+
+async def _work(settings: Settings) -> None:
+    from api import bootstrap, serving
+
+    stopping = serving.stop_on_signals()
+    async with bootstrap.working(settings) as followers:
+        for follower in followers:
+            follower.start()
+        serving.spare_the_collector()
+        await stopping.wait()
+        await asyncio.gather(*(follower.close(settings.shutdown_timeout) for follower in followers))
 
 
 def serve_all(
@@ -118,6 +133,7 @@ def serve_all(
         children = [
             Child("http", ["serve", "--role", "http", "--fd", str(number)], environment, (number,)),
             Child("projector", ["serve", "--role", "projector"], environment),
+            Child("worker", ["serve", "--role", "worker"], environment),
         ]
         supervise(
             servers,

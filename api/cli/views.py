@@ -38,7 +38,7 @@ def views(data_dir: DataDir = None) -> None:
                 table.add_row(lag.view, f"{lag.position:,}", f"{lag.events:,}", f"{lag.seconds:.1f}", state)
         return table
 
-    Console().print(_run(show, data_dir))
+    Console().print(on_database(show, data_dir))
 
 
 @sentences
@@ -52,7 +52,7 @@ def rebuild(view: View, data_dir: DataDir = None) -> None:
         async with bootstrap.operating(settings) as parts:
             return await rebuild_view(projector, parts.history, parts.builder)
 
-    _say(_run(make, data_dir))
+    _say(on_database(make, data_dir))
 
 
 @sentences
@@ -66,7 +66,7 @@ def verify(view: View, data_dir: DataDir = None) -> None:
         async with bootstrap.operating(settings) as parts:
             return await verify_view(projector, parts.history, parts.builder)
 
-    done = _run(compare, data_dir)
+    done = on_database(compare, data_dir)
     _say(done)
     if done.differences is None:
         raise Failed(f"view {view} could not be compared: it is not where the log is, see `views`")
@@ -100,11 +100,11 @@ def park(
                 raise Failed(f"{view} has stopped at position {stands_at}, not at {position}: {lag.error}")
             await parts.views.park(projector.view, position, reason=reason, actor=getpass.getuser())
 
-    _run(tell, data_dir)
+    on_database(tell, data_dir)
     print(f"{view}: the event at position {position} is passed over")
 
 
-def _run(command: Callable[[Settings], Awaitable[T]], data_dir: Path | None) -> T:
+def on_database(command: Callable[[Settings], Awaitable[T]], data_dir: Path | None) -> T:
     """Run a command on the database that is set, else on the embedded one that runs on the data folder."""
     if data_dir is not None:
         os.environ["DATA_DIR"] = str(data_dir)

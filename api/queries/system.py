@@ -48,24 +48,9 @@ def routes(health: Health, registry: CollectorRegistry) -> APIRouter:
     """Return the router of these."""
     router = APIRouter(route_class=Route, tags=["system"])
 
-    @router.get(
-        "/healthz",
-        summary="Alive",
-        description="The process answers.",
-        responses={200: _json("It is alive", {"type": "object", "properties": {"status": {"const": "alive"}}})},
-    )
     async def get_alive() -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")
 
-    @router.get(
-        "/readyz",
-        summary="Ready",
-        description="Every part and its state. A part that is only degraded leaves the process ready.",
-        responses={
-            200: _json("It is ready; `degraded` when it does without a part", _READY),
-            **problems("not-ready", "internal-error"),
-        },
-    )
     async def get_ready() -> Response:
         parts = await health.parts()
         told = [{"name": part.name, "state": part.state, **part.members} for part in parts]
@@ -83,6 +68,28 @@ def routes(health: Health, registry: CollectorRegistry) -> APIRouter:
         body = msgspec.json.encode({"status": "degraded" if degraded else "ready", "parts": told})
         return Response(body, media_type="application/json")
 
+    for path in _ALIVE:
+        router.add_api_route(
+            path,
+            get_alive,
+            operation_id=_named("alive", path),
+            summary="Alive",
+            description="The process answers.",
+            responses={200: _json("It is alive", {"type": "object", "properties": {"status": {"const": "alive"}}})},
+        )
+    for path in _HEALTH:
+        router.add_api_route(
+            path,
+            get_ready,
+            operation_id=_named("ready", path),
+            summary="Ready",
+            description="Every part and its state. A part that is only degraded leaves the process ready.",
+            responses={
+                200: _json("It is ready; `degraded` when it does without a part", _READY),
+                **problems("not-ready", "internal-error"),
+            },
+        )
+
     @router.get(
         "/metrics",
         summary="Metrics",
@@ -94,6 +101,15 @@ def routes(health: Health, registry: CollectorRegistry) -> APIRouter:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router
+
+
+_ALIVE = ("/healthz", "/health/live")
+_HEALTH = ("/readyz", "/health/ready", "/health/health")
+"""The same under the names of seeds 001 and 002."""
+
+
+def _named(what: str, path: str) -> str:
+    return f"get_{what}" if path.endswith("z") else f"get_{path.strip('/').replace('/', '_')}"
 
 
 _READY: dict[str, Any] = {

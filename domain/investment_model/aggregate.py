@@ -25,6 +25,8 @@ from domain.investment_model.rules import (
     portfolio_faults,
     position_faults,
     wrong_model_name,
+    wrong_number,
+    wrong_total,
 )
 
 
@@ -97,8 +99,8 @@ class InvestmentModel(Aggregate):
     def add_portfolios(self, portfolios: Sequence[str], at: datetime) -> None:
         """Let portfolios follow the model; those that do already change nothing. Raises ``Invalid``."""
         self._must_live()
-        faults = portfolio_faults(portfolios)
-        new = tuple(each for each in portfolios if each not in self.portfolios)
+        faults = portfolio_faults(list(dict.fromkeys(portfolios)))
+        new = tuple(each for each in dict.fromkeys(portfolios) if each not in self.portfolios)
         if not faults and len(self.portfolios) + len(new) > MAX_PORTFOLIOS:
             detail = f"would give the model {len(self.portfolios) + len(new)} portfolios, at most {MAX_PORTFOLIOS} are"
             faults.append(Fault("/portfolios", f"{detail} taken"))
@@ -135,8 +137,12 @@ class InvestmentModel(Aggregate):
     def _set(self, position: ModelPosition, at: datetime) -> None:
         """Let the position be this one; without a target it is none."""
         faults = position_faults(position, "")
-        others = [each for each in self.positions.values() if each.security_id != position.security_id]
-        if faults := faults or faults_between([*others, position], ""):
+        together = [*(each for each in self.positions.values() if each.security_id != position.security_id), position]
+        if not faults and (wrong := wrong_number(together)):
+            faults.append(Fault("", f"would give the model {wrong}"))
+        if not faults and (wrong := wrong_total(together)):
+            faults.append(Fault("/target", f"would give the model {wrong}"))
+        if faults:
             raise Invalid(*faults)
         if not position.target:
             if position.security_id in self.positions:

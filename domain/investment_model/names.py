@@ -42,11 +42,9 @@ class ModelName(Aggregate):
         return cls._create(NameTaken, id=cls.stream(name), timestamp=at, model_id=model_id)
 
     def take(self, model_id: str, at: datetime) -> None:
-        """Reserve the name for a model; raises ``AlreadyExists`` while it is another's."""
-        if self.model_id == model_id:
-            return
+        """Reserve the name for a model; raises ``AlreadyExists`` while it is one's already."""
         if self.model_id is not None:
-            raise AlreadyExists(f"the name {self.key!a} is taken by model {self.model_id}")
+            raise AlreadyExists(f"the name {self.key!r} is taken by model {self.model_id}")
         self.trigger_event(NamePassedOn, timestamp=at, model_id=model_id)
 
     def release(self, at: datetime) -> None:

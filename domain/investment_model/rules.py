@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from unicodedata import category
 
 import msgspec
 
@@ -20,6 +21,7 @@ MAX_TARGET = Decimal(95)
 STEP = Decimal("0.005")
 MAX_DRIFT = Decimal(100)
 MAX_DRIFT_PLACES = 6
+_UNUSABLE = ("Cc", "Cs")
 SECURITY_ID = re.compile(r"[A-Za-z0-9]{24}\Z")
 
 
@@ -34,8 +36,12 @@ class ModelPosition(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def wrong_model_name(name: str) -> str | None:
     """Return what is wrong with the name of a model, or None; white space around it does not count."""
-    length = len(name.strip())
-    return None if 1 <= length <= MAX_NAME else f"has {length} characters, 1 to {MAX_NAME} are taken"
+    name = name.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        return f"has {len(name)} characters, 1 to {MAX_NAME} are taken"
+    if any(category(character) in _UNUSABLE for character in name):
+        return "holds a control character or half of a surrogate pair, which cannot be shown"
+    return None
 
 
 def wrong_security_id(security_id: str) -> str | None:
@@ -63,6 +69,13 @@ def wrong_drift(drift: Decimal) -> str | None:
     return None
 
 
+def wrong_band(low_drift: Decimal, high_drift: Decimal) -> str | None:
+    """Return what is wrong with a high drift beside its low one, or None: it is not below it (seed 002)."""
+    if low_drift <= high_drift:
+        return None
+    return f"{plain(high_drift)} is below low_drift, {plain(low_drift)}"
+
+
 def position_faults(position: ModelPosition, pointer: str) -> list[Fault]:
     """Return every fault of a position; ``pointer`` is its place in the body."""
     checked = {
@@ -71,11 +84,9 @@ def position_faults(position: ModelPosition, pointer: str) -> list[Fault]:
         "low_drift": wrong_drift(position.low_drift),
         "high_drift": wrong_drift(position.high_drift),
     }
-    faults = [Fault(f"{pointer}/{name}", wrong) for name, wrong in checked.items() if wrong]
-    if not faults and position.low_drift > position.high_drift:
-        shown = f"{plain(position.low_drift)} is above high_drift, {plain(position.high_drift)}"
-        faults.append(Fault(f"{pointer}/low_drift", shown))
-    return faults
+    if not checked["low_drift"] and not checked["high_drift"]:
+        checked["high_drift"] = wrong_band(position.low_drift, position.high_drift)
+    return [Fault(f"{pointer}/{name}", wrong) for name, wrong in checked.items() if wrong]
 
 
 def faults_between(positions: Sequence[ModelPosition], pointer: str = "/positions") -> list[Fault]:
@@ -85,22 +96,34 @@ def faults_between(positions: Sequence[ModelPosition], pointer: str = "/position
         if position.security_id in seen:
             faults.append(Fault(f"{pointer}/{index}/security_id", f"{position.security_id} is in the model twice"))
         seen.add(position.security_id)
-    weighted = [position for position in positions if position.target]
-    if len(weighted) > MAX_POSITIONS:
-        detail = f"has {len(weighted)} positions with a target above 0, at most {MAX_POSITIONS} are taken"
-        faults.append(Fault(pointer, detail))
-    total = ZERO
-    for position in weighted:
-        total = EXACT.add(total, position.target)
-    if total > MAX_TARGET:
-        faults.append(
-            Fault(pointer, f"has targets of {plain(total)} % together, at most {plain(MAX_TARGET)} are taken")
-        )
+    if wrong := wrong_number(positions):
+        faults.append(Fault(pointer, f"has {wrong}"))
+    if wrong := wrong_total(positions):
+        faults.append(Fault(pointer, f"has {wrong}"))
     return faults
 
 
+def wrong_number(positions: Iterable[ModelPosition]) -> str | None:
+    """Return how many positions with a target there are, where these are too many, or None."""
+    count = sum(1 for position in positions if position.target)
+    if count <= MAX_POSITIONS:
+        return None
+    return f"{count} positions with a target above 0, at most {MAX_POSITIONS} are taken"
+
+
+def wrong_total(positions: Iterable[ModelPosition]) -> str | None:
+    """Return what the targets that are possible are together, where that is too much, or None."""
+    total = ZERO
+    for position in positions:
+        if not wrong_target(position.target):
+            total = EXACT.add(total, position.target)
+    if total <= MAX_TARGET:
+        return None
+    return f"targets of {plain(total)} % together, at most {plain(MAX_TARGET)} are taken"
+
+
 def portfolio_faults(portfolios: Sequence[str], pointer: str = "/portfolios") -> list[Fault]:
-    """Return every fault of a list of portfolio ids: none at all, too many, one twice, one that is no id."""
+    """Return every fault of the portfolios of a model: none at all, too many, one that is no id, one twice."""
     faults, seen = [], set()
     if not 1 <= len(portfolios) <= MAX_PORTFOLIOS:
         faults.append(Fault(pointer, f"has {len(portfolios)} members, 1 to {MAX_PORTFOLIOS} are taken"))

@@ -2,6 +2,8 @@
 
 from domain.portfolio.aggregate import Portfolio
 from domain.portfolio.events import (
+    AllocationEvent,
+    AllocationSet,
     CashDeposited,
     CashWithdrawn,
     DividendReceived,
@@ -9,6 +11,8 @@ from domain.portfolio.events import (
     Holding,
     PortfolioEvent,
     PortfolioOpened,
+    RebalanceBooked,
+    RebalanceRequested,
     SharesBought,
     SharesCovered,
     SharesMovedIn,
@@ -35,6 +39,8 @@ from domain.portfolio.rules import (
 __all__ = [
     "CASH",
     "PORTFOLIO_ID",
+    "AllocationEvent",
+    "AllocationSet",
     "CashDeposited",
     "CashWithdrawn",
     "DividendReceived",
@@ -44,6 +50,8 @@ __all__ = [
     "PortfolioEvent",
     "PortfolioOpened",
     "PositionUpdate",
+    "RebalanceBooked",
+    "RebalanceRequested",
     "SharesBought",
     "SharesCovered",
     "SharesMovedIn",

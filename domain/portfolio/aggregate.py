@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Self, assert_never
 
-from domain.base import Aggregate
 from domain.errors import Fault, Invalid, RuleViolated
+from domain.portfolio.allocations import Allocated
 from domain.portfolio.events import (
+    AllocationSet,
     CashDeposited,
     CashWithdrawn,
     DividendReceived,
@@ -18,6 +19,8 @@ from domain.portfolio.events import (
     Holding,
     PortfolioEvent,
     PortfolioOpened,
+    RebalanceBooked,
+    RebalanceRequested,
     SharesBought,
     SharesCovered,
     SharesMovedIn,
@@ -42,13 +45,13 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _NOTHING = Holding(ZERO, ZERO, _NEVER)
 
 
-class Portfolio(Aggregate):
+class Portfolio(Allocated):
     """One portfolio; its natural key is the ``portfolio_id``."""
 
     TOPIC = "portfolio"
+    STATE_VERSION = 2
 
     portfolio_name: str = ""
-    status: Status = Status.ACTIVE
     cash: Decimal = ZERO
     cash_updated: datetime = _NEVER
     """Business time of the last event that changed the cash."""
@@ -238,6 +241,9 @@ class Portfolio(Aggregate):
                 self.cash, self.cash_updated = cash, at
             case StatusChanged(status=status):
                 self.status = status
+                return
+            case AllocationSet() | RebalanceRequested() | RebalanceBooked():
+                self.evolve_allocation(event)
                 return
             case (
                 CashDeposited(cash=cash, timestamp=at)

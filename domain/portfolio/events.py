@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from domain.asset_allocation import Allocation, AssetTransaction, Basis
 from domain.base import Created, Event
 from domain.portfolio.rules import Status
 
@@ -123,6 +124,40 @@ class SharesMovedOut(_SharesMoved):
     TOPIC = "portfolio.shares-moved-out.v1"
 
 
+class AllocationSet(Event):
+    """The target allocation is this one from now on; rebalances asked for before are booked and leave it alone."""
+
+    TOPIC = "portfolio.allocation-set.v1"
+    allocation: Allocation
+
+
+class RebalanceRequested(Event):
+    """A rebalance by asset class was accepted; ``current`` is the target that everything before it leaves.
+
+    By ``basis`` the ``allocation`` is the new target, or where the market has moved the portfolio.
+    """
+
+    TOPIC = "portfolio.rebalance-requested.v1"
+    basis: Basis
+    current: Allocation
+    allocation: Allocation
+    allocation_hash: str
+
+
+class RebalanceBooked(Event):
+    """The oldest pending rebalance, asked for at ``request_version``, has these transactions.
+
+    ``allocation`` is the target afterwards.
+    """
+
+    TOPIC = "portfolio.rebalance-booked.v1"
+    request_version: int
+    transactions: tuple[AssetTransaction, ...]
+    allocation: Allocation
+
+
+AllocationEvent: TypeAlias = AllocationSet | RebalanceRequested | RebalanceBooked
+"""What happens to the target allocation: it moves no money and no share."""
 PortfolioEvent: TypeAlias = (
     PortfolioOpened
     | StatusChanged
@@ -136,4 +171,7 @@ PortfolioEvent: TypeAlias = (
     | SharesCovered
     | SharesMovedIn
     | SharesMovedOut
+    | AllocationSet
+    | RebalanceRequested
+    | RebalanceBooked
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Self, assert_never
 from uuid import NAMESPACE_URL, uuid5
@@ -24,6 +24,7 @@ from domain.rebalance.outcome import Answer, Certificate
 from domain.rebalance.problem import Line, Problem
 from domain.values import EXACT, ZERO
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _NOTHING = ModelPosition(security_id="", target=ZERO, low_drift=ZERO, high_drift=ZERO)
 
 
@@ -41,7 +42,7 @@ class RebalanceRun(Aggregate):
     options: Options
     asynchronous: bool
     request: str
-    requested_at: datetime
+    requested_at: datetime = _NEVER
     prices: dict[str, Decimal] | None = None
     source: str = ""
     price_position: int = 0
@@ -135,7 +136,7 @@ class Rebalance(Aggregate):
     held: dict[str, Decimal]
     quantities: dict[str, Decimal]
     certificate: Certificate
-    created_at: datetime
+    created_at: datetime = _NEVER
     deleted: bool = False
 
     @classmethod

@@ -29,6 +29,8 @@ class BoundBy(StrEnum):
     """Every security is as near as it can be, and together they fit: the bound is the objective."""
     RELAXATION = "relaxation"
     """The continuous relaxation of what has to give way, in exact arithmetic."""
+    SEARCH = "search"
+    """An exhaustive search in integers, with a limit of its nodes: it can be done again and gives the same."""
     SOLVER = "solver"
     """The bound that the solver named has proved, in floating point."""
 

@@ -16,10 +16,11 @@ import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import Broken, Fault, Invalid, StoreUnavailable
+from read_side.adapters import postgres_listed as lists
 from read_side.adapters import postgres_tables as tables
 from read_side.lag import Lag
 from read_side.signals import Signals
-from read_side.store import Checkpoint, Fenced, Found, Kind, Page, R, Rows, Search, View
+from read_side.store import Checkpoint, Counted, Fenced, Found, Kind, Listed, Page, R, Rows, Search, View
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -155,6 +156,9 @@ class PostgresViewStore:
         more = len(found) > search.limit
         found = found[: search.limit]
         return Found(found, _cursor(view, search, found[-1]) if more else None, Checkpoint(rows[0][0], rows[0][1]))
+
+    async def listed(self, view: View[R], listed: Listed) -> Counted[R]:
+        return await lists.counted(view, await self._ask(*lists.statement(view, listed)))
 
     async def resume(self, view: View[Any]) -> None:
         await self._state(view, "running", None)

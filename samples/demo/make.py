@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, localcontext
 from pathlib import Path
 
 from samples.demo.managers import MANDATES
+from samples.demo.mandates import MIXES
 from samples.demo.market import SECURITIES, Market
 from samples.demo.trading import Desk, Transaction
 
@@ -55,7 +58,25 @@ def _make() -> dict[str, bytes]:
             ),
         ),
         "transactions.csv": _csv(Transaction._fields, transactions),
+        "models.json": _models(),
     }
+
+
+def _models() -> bytes:
+    ids = {security.ticker: security.id for security in SECURITIES}
+    models = [
+        {
+            "name": mix.name,
+            "positions": [
+                {"security_id": ids[ticker], "target": target, "low_drift": mix.drift, "high_drift": mix.drift}
+                for ticker, target in mix.targets.items()
+            ],
+            "portfolios": mix.portfolios,
+        }
+        for mix in MIXES
+    ]
+    text = re.sub(r'"([0-9.]+)"', r"\1", json.dumps(models, indent=1))  # figures with the digits they have above
+    return text.encode() + b"\n"
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

@@ -13,8 +13,8 @@ def findings(*, app: Any = None, url: str | None = None, max_examples: int = 20)
     """Return what schemathesis finds wrong with an ASGI application, or with the server at this address.
 
     Data that fits its schema may still be refused by a rule that no schema can state (422, 409, 404), a stale
-    condition (412), or because a position has not been reached (503); 400 because it sends ``If-Match: 0``. Positions
-    are made up, so nobody waits for them.
+    condition (412) or none where one is needed (428), or because a position has not been reached (503); 400 because it
+    sends ``If-Match: 0``. Positions are made up, so nobody waits for them.
     """
     config = SchemathesisConfig.from_dict(
         {
@@ -22,7 +22,9 @@ def findings(*, app: Any = None, url: str | None = None, max_examples: int = 20)
             "generation": {"max-examples": max_examples, "deterministic": True, "database": "none"},
             "checks": {
                 "not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", "503"]},
-                "positive_data_acceptance": {"expected-statuses": ["2xx", "400", "404", "409", "412", "422", "503"]},
+                "positive_data_acceptance": {
+                    "expected-statuses": ["2xx", "400", "404", "409", "412", "422", "428", "503"]
+                },
             },
         }
     )

@@ -12,27 +12,53 @@ from uuid import UUID
 from api.app import Commands, Deps, Queries
 from api.queries.system import Part, State
 from domain.base import A, Aggregate, Event, Recorded
+from projections.asset_allocation import ALLOCATION_PROJECTOR, REBALANCE_TRANSACTION_PROJECTOR
+from projections.investment_model import INVESTMENT_MODEL_PROJECTOR
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.prices import PRICE_PROJECTOR
+from projections.rebalance import REBALANCE_PROJECTOR
 from projections.returns import RETURNS_PROJECTOR
 from projections.securities import SECURITY_PROJECTOR
 from projections.transactions import TRANSACTION_PROJECTOR
 from read_side.analytics import Analytics
+from read_side.asset_allocation import Allocations
+from read_side.investment_model import InvestmentModels
 from read_side.past import PastStates
 from read_side.portfolio import PortfolioRow, Portfolios
 from read_side.price_table import PriceTable
 from read_side.prices import Prices
+from read_side.rebalance import Rebalances
+from read_side.rebalance_verification import Verification
 from read_side.returns import Tracks
 from read_side.securities import Securities
 from read_side.signals import Signals
 from read_side.states import States
 from read_side.transactions import Transactions
+from read_side.work import ParkedWork
 from tests.api.folded import FoldedViews
+from tests.write_side.closed_form import ClosedForm
+from tests.write_side.memory_work import MemoryWork
 from write_side.event_store import EventStore
+from write_side.holdings import StoredHoldings
 from write_side.log import Answer, Appended, Conflict, Context, KeyTaken, Remembered
+from write_side.market_prices import BookPrices
+from write_side.policies import Policy
+from write_side.ports import ModelsOf
+from write_side.rebalance import Means, Runs
+from write_side.work import Retries
 
 NOW = datetime(2025, 6, 21, 10, 0, tzinfo=UTC)
-_PROJECTORS = (PORTFOLIO_PROJECTOR, PRICE_PROJECTOR, RETURNS_PROJECTOR, SECURITY_PROJECTOR, TRANSACTION_PROJECTOR)
+_PROJECTORS = (
+    PORTFOLIO_PROJECTOR,
+    PRICE_PROJECTOR,
+    RETURNS_PROJECTOR,
+    SECURITY_PROJECTOR,
+    TRANSACTION_PROJECTOR,
+    ALLOCATION_PROJECTOR,
+    REBALANCE_TRANSACTION_PROJECTOR,
+    INVESTMENT_MODEL_PROJECTOR,
+    REBALANCE_PROJECTOR,
+)
 
 
 @dataclass
@@ -187,6 +213,9 @@ class Behind:
         prices = Prices(self.views, self.signals)
         self.book = PriceTable(self.log, prices, self.signals)
         self.log.committed += [self.signals.heard, self.book.heard]
+        self.work = MemoryWork(self.log.events)
+        self.policies: dict[str, Policy] = {}
+        self.optimiser = ClosedForm()
 
     def queries(self) -> Queries:
         views, signals = self.views, self.signals
@@ -200,13 +229,34 @@ class Behind:
             prices=prices,
             securities=Securities(views, signals),
             transactions=Transactions(views, signals, self.portfolios),
+            work=ParkedWork(self.work, signals),
+            allocations=Allocations(views, signals, self.portfolios, self.log.head),
+            investment_models=InvestmentModels(views, signals),
+            rebalances=Rebalances(views, signals),
+            verification=Verification(self.log, signals),
         )
 
+    def runs(self, store: EventStore, models: ModelsOf) -> Runs:
+        means = Means(
+            holdings=StoredHoldings(store),
+            prices=BookPrices(self.book),
+            optimiser=self.optimiser,
+            clock=lambda: self.now,
+        )
+        return Runs(store=store, means=means, models=models, pauses=())
+
     def deps(self, **others: Any) -> Deps:
+        queries, store = self.queries(), EventStore(self.log)
         return Deps(
             clock=lambda: self.now,
             health=self.health,
-            commands=Commands(store=EventStore(self.log), prices=self.book),
-            queries=self.queries(),
+            commands=Commands(
+                store=store,
+                prices=self.book,
+                retries=Retries(policies=self.policies, work=self.work, log=self.log, store=store),
+                rebalanced=queries.investment_models,
+                runs=self.runs(store, queries.investment_models),
+            ),
+            queries=queries,
             **others,
         )

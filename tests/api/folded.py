@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from domain.base import Event
 from domain.errors import Fault, FoliologError, Invalid, NotYet
 from projections.projector import Projector
-from read_side.store import Checkpoint, Found, Page, R, Rows, Search, View
+from read_side.store import Checkpoint, Counted, Found, Kind, Listed, Page, R, Rows, Search, View
 from tests.projections.quoting import recorded
 
 
@@ -49,6 +49,9 @@ class FoldedViews:
         end = start + search.limit
         return Found(fit[start:end], str(end) if len(fit) > end else None, await self.checkpoint(view))
 
+    async def listed(self, view: View[R], listed: Listed) -> Counted[R]:
+        return counted(view, self._rows(view), listed, await self.checkpoint(view))
+
     def _rows(self, view: View[R]) -> dict[str, R]:
         if self.failure is not None:
             raise self.failure
@@ -59,6 +62,28 @@ class FoldedViews:
             rows = {key: row for key, row in (rows | changed).items() if row is not None}
             self._folded[view.name] = len(self.events), rows
         return rows
+
+
+def counted(view: View[R], rows: Mapping[str, R], listed: Listed, checkpoint: Checkpoint) -> Counted[R]:
+    """Return the list that ``listed`` is of these rows: what every store has to answer."""
+    for name in (*listed.equals, *listed.any_of, *(sort.removeprefix("-") for sort in listed.sort)):
+        if name != view.key and view.fields.get(name, Kind.TEXT) is Kind.TEXT:
+            raise ValueError(f"{name} is no field of view {view.name} that has values and an order")
+    wanted = {name: (value,) for name, value in listed.equals.items()} | dict(listed.any_of)
+    needed = set(wanted) | ({listed.has} if listed.has else set())
+    fit = [
+        rows[key]
+        for key in sorted(rows)
+        if all(getattr(rows[key], name, None) is not None for name in needed)
+        and all(getattr(rows[key], name) in values for name, values in wanted.items())
+    ]
+    for sort in reversed(listed.sort):
+        name = sort.removeprefix("-")
+        without = [row for row in fit if getattr(row, name, None) is None]
+        having = [row for row in fit if getattr(row, name, None) is not None]
+        fit = [*sorted(having, key=lambda row: getattr(row, name), reverse=sort.startswith("-")), *without]
+    end = None if listed.limit is None else listed.offset + listed.limit
+    return Counted(fit[listed.offset : end], len(fit), checkpoint)
 
 
 def _fits(search: Search, key: str, row: Any) -> bool:

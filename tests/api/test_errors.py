@@ -162,13 +162,13 @@ async def test_paths_with_an_error_body_of_their_own_wear_it(behind: Behind) -> 
     def envelope(problem: Problem) -> Response:
         return JSONResponse({"success": False, "message": problem.code}, problem.status)
 
-    app: FastAPI = create_app(behind.deps(), own_bodies=[OwnBody(("/portfolio",), envelope)])
+    app: FastAPI = create_app(behind.deps(), own_bodies=[OwnBody(("/ledger",), envelope)])
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://foliolog") as client:
-        answer = await client.get("/portfolio/ACC-1")
+        answer = await client.get("/ledger/ACC-1")
         assert (answer.status_code, answer.json()) == (404, {"success": False, "message": "unknown-path"})
-        is_problem(await client.get("/portfolios"), 404, "unknown-path")
-        is_problem(await client.get("/api/v1/portfolio/ACC-1/state"), 404, "not-found")
+        is_problem(await client.get("/ledgers"), 404, "unknown-path")
+        is_problem(await client.get("/api/v1/ledger"), 404, "unknown-path")
 
 
 async def test_a_caller_who_leaves_while_sending_is_no_failure_of_ours(app: FastAPI, behind: Behind) -> None:

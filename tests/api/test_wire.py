@@ -1,7 +1,8 @@
 """The exchanges in ``tests/wire`` hold byte for byte: each file is one story, told from an empty log.
 
 An exchange is ``###`` and a name, the request (line, headers, blank line, body), the status, the headers that must be
-there as they are, a blank line, and the whole body.
+there as they are, a blank line, and the whole body. ``<name>`` in a body stands for a made-up id, hexadecimal digits:
+whatever it is where the story first tells it, and the same from then on, in requests too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import httpx2
 import pytest
 
 WIRE = Path(__file__).parents[1] / "wire"
+_ID = re.compile(r"<([a-z_]+)>")
 _EXCHANGE = re.compile(
     r"### (?P<name>.+)\n(?P<method>[A-Z]+) (?P<target>\S+)\n(?P<sent>(?:\S+: .*\n)*)\n(?:(?P<body>[\[{].*)\n\n)?"
     r"(?P<status>\d{3})\n(?P<got>(?:\S+: .*\n)*)\n(?P<answer>.*)\n"
@@ -54,13 +56,35 @@ def exchanges(path: Path) -> Iterator[Exchange]:
 
 @pytest.mark.parametrize("path", sorted(WIRE.glob("*.http")), ids=lambda path: path.stem)
 async def test_what_goes_over_the_wire(path: Path, client: httpx2.AsyncClient) -> None:
+    ids: dict[str, str] = {}
     for exchange in exchanges(path):
-        answer = await client.request(
-            exchange.method, exchange.target, headers=exchange.headers, content=exchange.body.encode()
-        )
-        assert answer.content.decode() == exchange.answer, exchange.name
+        headers = {name: told(value, ids) for name, value in exchange.headers.items()}
+        content = told(exchange.body, ids).encode()
+        answer = await client.request(exchange.method, told(exchange.target, ids), headers=headers, content=content)
+        learn(ids, exchange.answer, answer.content.decode())
+        assert answer.content.decode() == told(exchange.answer, ids), exchange.name
         assert answer.status_code == exchange.status, exchange.name
-        assert {name: answer.headers.get(name) for name in exchange.expected} == exchange.expected, exchange.name
+        expected = {name: told(value, ids) for name, value in exchange.expected.items()}
+        assert {name: answer.headers.get(name) for name in expected} == expected, exchange.name
+
+
+def told(text: str, ids: dict[str, str]) -> str:
+    """Return the text with the ids that are known in place of their names."""
+    return _ID.sub(lambda match: ids.get(match[1], match[0]), text)
+
+
+def learn(ids: dict[str, str], expected: str, answer: str) -> None:
+    """Take the ids that the answer tells first."""
+    found: set[str] = set()
+
+    def group(name: re.Match[str]) -> str:
+        again = name[1] in found
+        found.add(name[1])
+        return f"(?P={name[1]})" if again else f"(?P<{name[1]}>[0-9a-f]+)"
+
+    pattern = _ID.sub(group, re.escape(told(expected, ids)))
+    if found and (match := re.fullmatch(pattern, answer)):
+        ids |= match.groupdict()
 
 
 def test_there_are_stories() -> None:

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 import domain
+from domain.asset_allocation import Action, AssetTransaction, Basis, Share
 from domain.base import Event
 from domain.codec import decode, encode
 from domain.errors import Broken
 from domain.portfolio import Status
+from tests.domain.golden_models import MODELS
+from tests.domain.golden_rebalances import REBALANCES
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "events"
 SAMPLES = sorted(GOLDEN.glob("*.json"))
@@ -112,6 +115,30 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "cost": Decimal("6.6666666666666666666666666666666666666666666666667"),
         "timestamp": datetime(2025, 6, 21, 10, 0, 8, tzinfo=UTC),
     },
+    "portfolio.allocation-set.v1": {
+        "allocation": (
+            Share("stöcks ☂", Decimal("33.3")),
+            Share("bonds", Decimal("66.69999999")),
+            Share('"gold"/\\', Decimal("0.00000001")),
+        ),
+        "timestamp": datetime(2025, 6, 21, 10, 0, 11, tzinfo=UTC),
+    },
+    "portfolio.rebalance-requested.v1": {
+        "basis": Basis.MARKET,
+        "current": (Share("stocks", Decimal(60)), Share("bonds", Decimal(40))),
+        "allocation": (Share("bonds", Decimal("29.2")), Share("stocks", Decimal("70.8"))),
+        "allocation_hash": "326cc3121e9b8a0325cd57874a2ee438fff24512d85a829fdd1b7a3f659eb4a9",
+        "timestamp": datetime(2025, 6, 21, 10, 0, 12, tzinfo=UTC),
+    },
+    "portfolio.rebalance-booked.v1": {
+        "request_version": 6,
+        "transactions": (
+            AssetTransaction(Action.SELL, "stocks", Decimal("10.8")),
+            AssetTransaction(Action.BUY, "bonds", Decimal("10.8")),
+        ),
+        "allocation": (Share("stocks", Decimal(60)), Share("bonds", Decimal(40))),
+        "timestamp": datetime(2025, 6, 21, 10, 0, 13, tzinfo=UTC),
+    },
     "prices.uploaded.v1": {
         "prices": {
             "AAPL": Decimal("150.25"),
@@ -130,6 +157,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "name": "株式会社",
         "timestamp": datetime(2025, 6, 21, 10, 0, 10, tzinfo=UTC),
     },
+    **MODELS,
+    **REBALANCES,
 }
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from domain.base import Event
-from domain.portfolio import PortfolioEvent, StatusChanged, TransactionType
+from domain.portfolio import AllocationEvent, PortfolioEvent, StatusChanged, TransactionType
 from projections.projector import Folding, Unknown
 from projections.rebuild import rebuild, verify
 from projections.transactions import TRANSACTION_PROJECTOR, TYPES
@@ -64,7 +64,8 @@ def test_an_opening_without_cash_and_a_status_are_no_transactions() -> None:
 
 
 def test_every_event_of_portfolios_and_every_type_is_thought_of() -> None:
-    assert set(TYPES) | {StatusChanged} == set(get_args(PortfolioEvent))
+    moving_nothing = {StatusChanged, *get_args(AllocationEvent)}
+    assert set(TYPES) | moving_nothing == set(get_args(PortfolioEvent))
     assert set(TYPES.values()) == set(TransactionType)
 
 

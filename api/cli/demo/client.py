@@ -21,7 +21,10 @@ class Stopped(Exception):
 
 
 class Request(NamedTuple):
-    """One command: under its key it happens once, however often it is sent. ``events`` is how many events it is."""
+    """One command: under its key it happens once, however often it is sent; a preview needs none.
+
+    ``events`` is how many events it is.
+    """
 
     method: str
     path: str
@@ -31,10 +34,16 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a command was answered: the log position, and whether it had been done before."""
+    """What a command was answered: the log position, whether it had been done before, and the body."""
 
     position: int
     replayed: bool
+    body: bytes = b""
+
+    @property
+    def told(self) -> Any:
+        """The body, its numbers as ``Decimal``."""
+        return json.loads(self.body, parse_float=Decimal, parse_int=Decimal)
 
 
 class Client:
@@ -54,11 +63,16 @@ class Client:
         """Return once the server says that it is ready; raises ``Failed`` when it takes too long."""
         self._ask("GET", "/readyz", b"", {})
 
-    def send(self, request: Request) -> Answer:
-        """Return the answer to a command; raises ``Failed`` when it is refused."""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": request.key, "X-User": "demo"}
-        answer, _ = self._ask(request.method, request.path, request.body, headers)
-        return Answer(int(answer.headers["X-Position"]), answer.headers.get("Idempotency-Replayed") == "true")
+    def send(self, request: Request, *, at_least: int = 0) -> Answer:
+        """Return the answer to a command, one that has seen this log position; raises ``Failed`` when it is refused."""
+        headers = {"Content-Type": "application/json", "X-User": "demo"}
+        if at_least:
+            headers["X-Min-Position"] = str(at_least)
+        if request.key:
+            headers["Idempotency-Key"] = request.key
+        answer, body = self._ask(request.method, request.path, request.body, headers)
+        replayed = answer.headers.get("Idempotency-Replayed") == "true"
+        return Answer(int(answer.headers["X-Position"]), replayed, body)
 
     def get(self, path: str, at_least: int) -> Any:
         """Return what is at a path, as new as this log position, its numbers as ``Decimal``; raises ``Failed``."""

@@ -15,6 +15,7 @@ from api import logs
 from api.cli.demo.client import Client, Stopped
 from api.cli.demo.files import Plan, read
 from api.cli.demo.loading import load
+from api.cli.demo.rebalancing import show_rebalances
 from api.cli.demo.tables import WIDTH, show, suggestions
 from api.cli.failing import Failed
 from api.cli.serve import serve_all
@@ -71,6 +72,8 @@ def _load_and_show(client: Client, plan: Plan, data_dir: Path, notes: Console, *
     if not out.is_terminal:
         out = Console(highlight=False, width=WIDTH)
     show(client, plan, position, out)
+    listed = client.get("/api/v1/securities?limit=1000", position)["items"]
+    show_rebalances(client, {security["security_id"]: security["ticker"] for security in listed}, out)
     if stop:
         end = [f"The data stay in {data_dir}, and ./run demo serves them."]
     else:

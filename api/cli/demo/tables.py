@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.cli.demo.cells import money, number, percent, price, table, whole
 from api.cli.demo.client import Client
 from api.cli.demo.files import Plan
 
@@ -17,7 +18,6 @@ WIDTH: Final = 120
 SHOWN: Final = "equity-long-short"
 """The portfolio whose positions are shown."""
 _CASH: Final = "CASH"
-_NONE: Final = "–"
 
 
 class Figures(NamedTuple):
@@ -51,23 +51,23 @@ def overview(figures: Sequence[Figures], date: str, out: Console) -> Table:
     """Return the table of all portfolios with their sums, in whole units; where it is too wide it has fewer columns."""
     title = f"{len(figures)} portfolios on {date}"
     columns, dispensable = list(_COLUMNS), list(_DISPENSABLE)
-    table = _overview(title, columns, figures)
-    while dispensable and out.measure(table, options=out.options.update(width=10 * WIDTH)).maximum > out.width:
+    shown = _overview(title, columns, figures)
+    while dispensable and out.measure(shown, options=out.options.update(width=10 * WIDTH)).maximum > out.width:
         left_out = dispensable.pop(0)
         columns = [column for column in columns if column.title != left_out]
-        table = _overview(title, columns, figures)
-    return table
+        shown = _overview(title, columns, figures)
+    return shown
 
 
 def _overview(title: str, columns: Sequence[_Column], figures: Sequence[Figures]) -> Table:
-    table = _table(title)
+    shown = table(title)
     for column in columns:
-        footer = _whole(sum((column.figure(one) for one in figures), Decimal(0))) if column.money else column.footer
+        footer = whole(sum((column.figure(one) for one in figures), Decimal(0))) if column.money else column.footer
         left = column.title in {"Portfolio", "Status"}
-        table.add_column(column.title, footer, justify="left" if left else "right", no_wrap=True)
+        shown.add_column(column.title, footer, justify="left" if left else "right", no_wrap=True)
     for one in figures:
-        table.add_row(*(_whole(column.figure(one)) if column.money else column.figure(one) for column in columns))
-    return table
+        shown.add_row(*(whole(column.figure(one)) if column.money else column.figure(one) for column in columns))
+    return shown
 
 
 class _Column(NamedTuple):
@@ -87,9 +87,9 @@ _COLUMNS: Final = (
     _Column("Total value", lambda one: one.state["total_value"], money=True),
     _Column("Unrealised", lambda one: one.analytics["unrealized_pnl"], money=True),
     _Column("Realised", lambda one: one.analytics["realized_pnl"], money=True),
-    _Column("Today", lambda one: _percent(one.analytics["daily_return"])),
-    _Column("Month", lambda one: _percent(one.analytics["mtd_return"])),
-    _Column("Since start", lambda one: _percent(one.analytics["total_return"])),
+    _Column("Today", lambda one: percent(one.analytics["daily_return"])),
+    _Column("Month", lambda one: percent(one.analytics["mtd_return"])),
+    _Column("Since start", lambda one: percent(one.analytics["total_return"])),
 )
 """Cash is always among the positions and is not counted."""
 _DISPENSABLE: Final = ("Pos.", "Realised", "Unrealised", "Cash")
@@ -98,27 +98,27 @@ _DISPENSABLE: Final = ("Pos.", "Realised", "Unrealised", "Cash")
 
 def positions(state: dict[str, Any], prices: dict[str, Decimal], names: dict[str, dict[str, str]]) -> Table:
     """Return the table of the positions of one portfolio, the largest first and cash last."""
-    table = _table(f"Positions of {state['portfolio_name']} ({state['portfolio_id']})")
-    table.add_column("Ticker", no_wrap=True, footer="Total")
-    table.add_column("Name")
+    shown = table(f"Positions of {state['portfolio_name']} ({state['portfolio_id']})")
+    shown.add_column("Ticker", no_wrap=True, footer="Total")
+    shown.add_column("Name")
     for title in ("Quantity", "Price", "Market value", "Weight", "Unrealised"):
-        table.add_column(title, justify="right", no_wrap=True)
+        shown.add_column(title, justify="right", no_wrap=True)
     for line in sorted(state["positions"], key=lambda line: (line["instrument_id"] == _CASH, -line["market_value"])):
         instrument_id = line["instrument_id"]
         cash = instrument_id == _CASH
         name = {"ticker": _CASH, "name": ""} if cash else names[instrument_id]
-        table.add_row(
+        shown.add_row(
             name["ticker"],
             Text(name["name"], no_wrap=True, overflow="ellipsis"),
-            Text("") if cash else _number(line["quantity"], f"{line['quantity']:,}"),
-            Text("") if cash else _price(prices[instrument_id]),
-            _money(line["market_value"]),
-            _percent(line["weight"], signed=False),
-            Text("") if cash else _money(line["unrealized_pnl"]),
+            Text("") if cash else number(line["quantity"], f"{line['quantity']:,}"),
+            Text("") if cash else price(prices[instrument_id]),
+            money(line["market_value"]),
+            percent(line["weight"], signed=False),
+            Text("") if cash else money(line["unrealized_pnl"]),
         )
-    table.columns[4].footer = _money(state["total_value"])
-    table.columns[6].footer = _money(sum((line["unrealized_pnl"] for line in state["positions"]), Decimal(0)))
-    return table
+    shown.columns[4].footer = money(state["total_value"])
+    shown.columns[6].footer = money(sum((line["unrealized_pnl"] for line in state["positions"]), Decimal(0)))
+    return shown
 
 
 def suggestions(url: str) -> list[str]:
@@ -130,41 +130,3 @@ def suggestions(url: str) -> list[str]:
         f"  curl '{path}/performance?from=2026-10-01'",
         f"  and every route with examples in a browser: {url}/docs",
     ]
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        footer_style="bold",
-        box=None,
-        pad_edge=False,
-        show_footer=True,
-    )
-
-
-def _number(number: Decimal, text: str) -> Text:
-    return Text(text, style="red" if number < 0 else "")
-
-
-def _money(amount: Decimal) -> Text:
-    return _number(amount, f"{amount:,.2f}")
-
-
-def _whole(amount: Decimal) -> Text:
-    return _number(amount, f"{round(amount):,}")
-
-
-def _price(price: Decimal) -> Text:
-    """Return a price with all its places, at least two."""
-    return Text(f"{price:,}" if price.as_tuple().exponent < -2 else f"{price:,.2f}")  # type: ignore[operator]
-
-
-def _percent(number: Decimal | None, *, signed: bool = True) -> Text:
-    """Return a ratio in percent; a dash where there is none."""
-    if number is None:
-        return Text(_NONE)
-    percent = round(number * 100, 2) or Decimal("0.00")
-    return _number(percent, f"{percent:{'+' if signed and percent else ''},.2f}%")

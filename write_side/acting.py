@@ -1,0 +1,158 @@
+"""What a policy makes of one event after the other: side by side by stream, each tried again, then parked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from domain.base import Recorded
+from domain.errors import FoliologError, Unavailable
+from write_side.policies import Policy, context_of
+from write_side.work import Pages, Work, event_at, told
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class Acting:
+    """What is being worked on since this process leads.
+
+    ``attempts`` is how often an event is tried while it is answered ``Unavailable``; ``first_pause`` the seconds after
+    the first attempt, then twice as many each time. ``moved`` is set whenever something was done, parked or given up;
+    once ``stopping`` is, nothing more is begun.
+    """
+
+    policy: Policy
+    pages: Pages
+    work: Work
+    parked: dict[str, list[int]]
+    moved: asyncio.Event
+    stopping: asyncio.Event
+    attempts: int = 5
+    first_pause: float = 0.5
+    _unfinished: dict[int, None] = field(default_factory=dict, init=False)
+    """Positions in their order, for they are taken in it."""
+    _queues: dict[str, deque[Recorded]] = field(default_factory=dict, init=False)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = asyncio.Semaphore(self.policy.at_once)
+
+    def __len__(self) -> int:
+        return len(self._unfinished)
+
+    def done_up_to(self, read: int) -> int:
+        """Return the position up to which everything is done or parked, where the log is read up to ``read``."""
+        return next(iter(self._unfinished)) - 1 if self._unfinished else read
+
+    def take(self, events: Sequence[Recorded]) -> None:
+        """Begin to work on these, the next of the log, each behind those of its stream."""
+        for recorded in events:
+            self._unfinished[recorded.position] = None
+            queue = self._queues.get(recorded.stream)
+            if queue is not None:
+                queue.append(recorded)
+                continue
+            self._queues[recorded.stream] = deque([recorded])
+            task = asyncio.create_task(self._stream(recorded.stream), name=f"{self.policy.name} {recorded.stream}")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def check(self) -> None:
+        """Raise what has kept a stream from going on: ``StoreUnavailable``, or a defect of ours."""
+        for task in [task for task in self._tasks if task.done()]:
+            task.result()
+            self._tasks.discard(task)
+
+    async def finish(self) -> None:
+        """Begin nothing more and wait for what runs; cancelled, it cancels that too."""
+        self._ending.set()
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            await self.cancel()
+
+    async def cancel(self) -> None:
+        """End what runs now, wherever it is."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self.moved.set()
+
+    async def _stream(self, stream: str) -> None:
+        """Work on the events of a stream in their order, until there is none left or it is to end."""
+        queue = self._queues[stream]
+        while queue and not self._ending.is_set() and not self.stopping.is_set():
+            if not await self._settle(queue[0]):
+                return
+            del self._unfinished[queue.popleft().position]
+            self.moved.set()
+        if not queue:
+            del self._queues[stream]
+
+    async def _settle(self, recorded: Recorded) -> bool:
+        """Return once the event is done or parked; False when it is neither because this is to end."""
+        if recorded.position in self.parked.get(recorded.stream, ()):
+            return True
+        for attempt in range(1, self.attempts + 1):
+            try:
+                await self._act(recorded)
+            except Unavailable as error:
+                await self.work.checkpoint(self.policy.name)  # raises where it is the log that is away: no attempt then
+                failure = told(error)
+            except Exception as error:
+                log.exception("work failed", policy=self.policy.name, position=recorded.position, error=str(error))
+                await self.park(recorded.position, attempts=attempt, error=told(error))
+                return True
+            else:
+                await self._take_up_parked(recorded)
+                return True
+            if attempt == self.attempts:
+                await self.park(recorded.position, attempts=attempt, error=failure)
+            elif not await self._paused(self.first_pause * 2 ** (attempt - 1)):
+                return False
+        return True
+
+    async def _act(self, recorded: Recorded) -> None:
+        async with self._turns:
+            await self.policy.act(recorded, context_of(recorded))
+
+    async def _paused(self, seconds: float) -> bool:
+        """Wait about so long; False at once when this is to end."""
+        try:
+            async with asyncio.timeout(seconds * random.uniform(0.5, 1.0)):  # noqa: S311
+                await self._ending.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    async def park(self, position: int, *, attempts: int, error: str) -> None:
+        """Put the event where a person sees it; raises ``StoreUnavailable``, and then it is not parked."""
+        parked = await self.work.park(self.policy.name, position, attempts=attempts, error=error)
+        self.parked.setdefault(parked.stream, []).append(position)
+        log.error("work is parked", **{name: getattr(parked, name) for name in parked.__struct_fields__})
+
+    async def _take_up_parked(self, done: Recorded) -> None:
+        """Work once more on what is parked of a stream with which it goes well again, the oldest first."""
+        parked = self.parked.get(done.stream, [])
+        for position in sorted(position for position in parked if position < done.position):
+            try:
+                await self._act(await event_at(self.pages, position))
+            except FoliologError as error:
+                await self.work.failed_again(self.policy.name, position, told(error))
+            except Exception as error:
+                log.exception("parked work failed again", policy=self.policy.name, position=position, error=str(error))
+                await self.work.failed_again(self.policy.name, position, told(error))
+            else:
+                await self.work.clear(self.policy.name, position)
+                parked.remove(position)
+                log.info("parked work is done", policy=self.policy.name, position=position)

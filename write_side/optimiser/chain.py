@@ -1,0 +1,231 @@
+"""The optimiser: closed form, exact search, solvers, and for every answer the exact check and a certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+from domain.errors import Broken, Overloaded
+from domain.rebalance import (
+    Answer,
+    BoundBy,
+    Certificate,
+    Infeasible,
+    Mode,
+    OnInfeasible,
+    Options,
+    Problem,
+    Proof,
+    check,
+    objective,
+)
+from domain.rebalance.checking import BANDS, Violation, told
+from domain.values import EXACT, ONE, ZERO, plain
+from write_side.gate import SLICE, Gate
+from write_side.optimiser.batch import closed_forms, valid
+from write_side.optimiser.cashbound import CashBound
+from write_side.optimiser.exact import STAY, Exact
+from write_side.optimiser.explain import explain
+from write_side.optimiser.nearest import nearest
+from write_side.optimiser.picks import at_least, at_most
+from write_side.optimiser.pool import Pool
+
+_AT_ONCE: Final = 8
+"""So many problems of one call are on their way to a solver at the same time."""
+_MOST_IN_A_SLICE: Final = 64
+
+_Found = Answer | Infeasible
+
+
+class ExactOptimiser:
+    """Implements the port ``Optimiser``; all its computing goes through the gate that everyone of a process shares."""
+
+    def __init__(self, pool: Pool, *, max_time: float = 30.0, gate: Gate | None = None) -> None:
+        """``max_time``: seconds after which no solver is waited for, and what is known by then is the answer."""
+        self._pool, self._max_time = pool, max_time
+        self._gate = Gate() if gate is None else gate
+        self._thread = asyncio.Semaphore(1)
+
+    async def solve(self, problems: Sequence[Problem]) -> list[_Found]:
+        """Return for each problem a checked answer, or why there is none.
+
+        Raises ``Broken`` where an answer does not pass the check: a defect, never an answer.
+        """
+        until = time.monotonic() + self._max_time
+        answers: dict[int, _Found] = {}
+        left: list[int] = []
+        await self._gate.through(self._in_closed_form(problems, answers, left))
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(place: int) -> None:
+            async with turns:
+                answers[place] = await self._single(problems[place], until)
+
+        tasks = [asyncio.ensure_future(one(place)) for place in left]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return [answers[place] for place in range(len(problems))]
+
+    @staticmethod
+    def _in_closed_form(problems: Sequence[Problem], answers: dict[int, _Found], left: list[int]) -> Iterator[None]:
+        """Answer what the closed form answers, in portions that fit a slice; ``left`` gets the places of the others."""
+        start, size = 0, 1
+        while start < len(problems):
+            begun = time.perf_counter()
+            portion = problems[start : start + size]
+            picks = closed_forms(portion)
+            yield
+            fit = [(place, mine) for place, mine in enumerate(picks) if mine is not None]
+            passed = [False]  # of one alone the check in Decimals is quicker, and decides below
+            if len(fit) > 1:
+                passed = valid([portion[place] for place, _ in fit], [mine for _, mine in fit])
+            for (place, mine), good in zip(fit, passed, strict=False):
+                answers[start + place] = _closed_form(portion[place], mine, good)
+            left += [start + place for place, mine in enumerate(picks) if mine is None]
+            start += size
+            took = time.perf_counter() - begun
+            size = max(1, min(_MOST_IN_A_SLICE, round(size * SLICE / max(took, SLICE / 4))))
+            yield
+
+    async def _single(self, problem: Problem, until: float) -> _Found:
+        """Return the answer to a problem for which there is no closed form."""
+        case = CashBound(problem)
+        await self._gate.through(case.prepare())
+        if case.infeasible:
+            async with self._thread:
+                return await asyncio.to_thread(_without, problem)
+        await self._gate.through(case.search())
+        if case.open:
+            try:
+                solved = await self._pool.solve(case.cover, case.known, case.tolerance, until=until)
+            except Overloaded:  # what the search found is an answer too, and says how good it is
+                solved = []
+            case.learn(solved)
+        found: list[Answer] = []
+        await self._gate.through(_answered(case, found))
+        return found[0]
+
+
+def _closed_form(problem: Problem, picks: Sequence[int], good: bool) -> Answer:
+    """Return the answer of the closed form; ``good``: it has passed the check already."""
+    quantities = _quantities(problem, picks)
+    if not good and (violations := check(problem, quantities)):
+        _refuse(violations, problem)
+    reached = _tidy(objective(problem, quantities))
+    return Answer(
+        quantities,
+        _certificate(problem, Proof.OPTIMAL, reached, reached, BoundBy.SEPARABILITY, "closed-form"),
+    )
+
+
+def _answered(case: CashBound, found: list[Answer]) -> Iterator[None]:
+    """Put the checked answer to ``found``."""
+    outcome, problem = case.outcome(), case.problem
+    yield
+    quantities = _quantities(problem, outcome.picks)
+    violations, reached = check(problem, quantities), objective(problem, quantities)
+    if violations or reached != case.exact.money(outcome.cost):
+        _refuse(violations, problem)
+    yield
+    bound = _tidy(case.exact.money(outcome.bound))
+    found.append(
+        Answer(
+            quantities,
+            _certificate(
+                problem, outcome.status, _tidy(reached), bound, outcome.bound_by, outcome.method, outcome.solver
+            ),
+        )
+    )
+
+
+def _without(problem: Problem) -> _Found:
+    """Return what comes nearest to the bands, where that is wanted and there is something, or why there is nothing."""
+    quantities = nearest(problem) if problem.options.on_infeasible is OnInfeasible.NEAREST else None
+    if quantities is None:
+        return explain(problem)
+    breaches = tuple(check(problem, quantities))
+    if wrong := [violation for violation in breaches if violation.rule not in BANDS]:
+        _refuse(wrong, problem)
+    held = tuple(line.held for line in problem.lines)
+    of_held = tuple(check(problem, held))
+    if all(violation.rule in BANDS for violation in of_held):
+        by_holding = _sum(of_held), objective(problem, held)
+        if by_holding <= (_sum(breaches), objective(problem, quantities)):
+            quantities, breaches = held, of_held
+    reached, bound = _tidy(_sum(breaches)), _tidy(_least_breach(problem))
+    certificate = _certificate(
+        problem, Proof.NEAREST, reached, bound, BoundBy.SEPARABILITY, "nearest", breaches=breaches
+    )
+    return Answer(quantities, certificate)
+
+
+def _least_breach(problem: Problem) -> Decimal:
+    """Return how far everything is outside its band at least, each security for itself."""
+    exact, total = Exact(problem, banded=False), 0
+    for choice, line in zip(exact.choices, problem.lines, strict=True):
+        bottom, top = (exact.whole(edge) for edge in problem.band(line))
+        beside = (at_most(choice, top), at_least(choice, bottom))
+        values = [choice.value(pick) for pick in beside if pick is not None]
+        total += min(max(bottom - value, value - top, 0) for value in values)
+    return exact.money(total)
+
+
+def _certificate(
+    problem: Problem,
+    status: Proof,
+    reached: Decimal,
+    bound: Decimal,
+    bound_by: BoundBy,
+    method: str,
+    solver: str | None = None,
+    *,
+    breaches: tuple[Violation, ...] = (),
+) -> Certificate:
+    minimises = "traded-value" if problem.options.mode is Mode.TO_BAND else "deviation"
+    options, default = problem.options, Options()
+    return Certificate(
+        status=status,
+        minimises="band-breach" if status is Proof.NEAREST else minimises,
+        objective=reached,
+        lower_bound=bound,
+        gap=_tidy(EXACT.subtract(reached, bound)),
+        bound_by=bound_by,
+        method=method,
+        solver=solver,
+        input_sha256=problem.digest,
+        options=tuple(name for name in Options.__struct_fields__ if getattr(options, name) != getattr(default, name)),
+        breaches=breaches,
+    )
+
+
+def _quantities(problem: Problem, picks: Sequence[int]) -> tuple[Decimal, ...]:
+    lots = problem.options.lot_size
+    return tuple(
+        line.held if pick == STAY else EXACT.multiply(lots.get(line.security_id, ONE), Decimal(pick))
+        for line, pick in zip(problem.lines, picks, strict=True)
+    )
+
+
+def _refuse(violations: Sequence[Violation], problem: Problem) -> None:
+    """Raise ``Broken``: an answer that does not pass the check is a defect."""
+    wrong = "; ".join(told(violation) for violation in violations) or "its objective is not what was computed"
+    raise Broken(f"the optimiser's answer to the problem {problem.digest} does not pass the check: {wrong}")
+
+
+def _sum(breaches: Sequence[Violation]) -> Decimal:
+    total = ZERO
+    for breach in breaches:
+        total = EXACT.add(total, breach.by)
+    return total
+
+
+def _tidy(money: Decimal) -> Decimal:
+    """Return the same number without trailing zeros."""
+    return Decimal(plain(money))

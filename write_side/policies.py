@@ -1,0 +1,69 @@
+"""The choreography in one table: "whenever event X has happened, do Y", once for each event (decision 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from domain.base import Event, Recorded
+from domain.portfolio import RebalanceRequested
+from domain.rebalance import RebalanceRunRequested
+from write_side.asset_allocation import BookRebalances
+from write_side.event_store import EventStore
+from write_side.log import Context
+
+WORKER = "worker"
+"""Who acts on events that nobody is named for."""
+
+Run = Callable[[str, Context], Awaitable[object]]
+"""Brings the rebalance run with this id to its end, from wherever it stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Whenever one of the events it ``handles`` has happened, it acts.
+
+    An event may be given to ``act`` more than once, by two processes at the same moment too: what has been done already
+    must be found done. The events of a stream come in their order, those of ``at_once`` streams side by side. ``act``
+    raises ``Unavailable`` where the same may succeed a moment later; whatever else it raises is for a person.
+    """
+
+    name: str
+    handles: frozenset[type[Event]]
+    act: Callable[[Recorded, Context], Awaitable[None]]
+    at_once: int = 16
+
+
+def policies(store: EventStore, *, clock: Callable[[], datetime], run: Run) -> tuple[Policy, ...]:
+    """Return all policies."""
+
+    async def book(recorded: Recorded, context: Context) -> None:
+        """Book the rebalance by asset class that was asked for, and those asked for before it."""
+        booking = BookRebalances(user_id=key_of(recorded), up_to_version=recorded.version)
+        await booking.handle(store, context, now=clock())
+
+    async def carry_out(recorded: Recorded, context: Context) -> None:
+        """Do the run that nobody waits for; any other is done by the process that was asked for it."""
+        if isinstance(recorded.event, RebalanceRunRequested) and recorded.event.asynchronous:
+            await run(key_of(recorded), context)
+
+    return (
+        Policy(name="asset-class-rebalances", handles=frozenset({RebalanceRequested}), act=book),
+        Policy(name="rebalance-runs", handles=frozenset({RebalanceRunRequested}), act=carry_out, at_once=4),
+    )
+
+
+def context_of(recorded: Recorded) -> Context:
+    """Return the context of a command that this event causes: by the same caller, and with an id of its own."""
+    return Context(
+        actor=recorded.actor or WORKER,
+        correlation_id=recorded.correlation_id or str(uuid4()),
+        causation_id=recorded.command_id,
+    )
+
+
+def key_of(recorded: Recorded) -> str:
+    """Return the natural key of the aggregate of this event: its stream without the kind."""
+    return recorded.stream.partition("/")[2]

@@ -1,0 +1,77 @@
+"""What a run of rebalances has brought, and how its parts are called."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+import msgspec
+
+from domain.errors import FoliologError, KeyReused
+from domain.rebalance import Failure, Rebalance, RebalanceRun
+from write_side.event_store import Done
+from write_side.log import Context
+from write_side.rebalance.inputs import failure
+
+Result: TypeAlias = Rebalance | Failure
+"""What a portfolio of a run has come to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a command on rebalances has brought.
+
+    ``results`` has one for each portfolio of the run, in its order. It is None where the run is done later
+    (``asynchronous``), and where the command had happened before (``done.replayed``): the log has them then.
+    """
+
+    done: Done[RebalanceRun]
+    results: Sequence[Result] | None = None
+
+
+def run_id_of(context: Context) -> str:
+    """Return the id of the run that this command begins: with an Idempotency-Key the same at every attempt."""
+    remember = context.remember
+    if remember is None:
+        return context.command_id.hex
+    return uuid5(NAMESPACE_URL, f"rebalance-run/{len(remember.caller)}/{remember.caller}/{remember.key}").hex
+
+
+def request_of(context: Context) -> str:
+    """Return the digest of a request with an Idempotency-Key, which its run keeps; empty without one."""
+    return context.remember.fingerprint.hex() if context.remember is not None else ""
+
+
+def must_be_of(run: RebalanceRun, context: Context) -> None:
+    """Raise ``KeyReused`` where the stored run of this key was another request."""
+    if context.remember is not None and run.request != request_of(context):
+        raise KeyReused(
+            f"Idempotency-Key {context.remember.key!r} was used before with another method, path or body: it has begun "
+            f"run {run.run_id}"
+        )
+
+
+def in_part(context: Context) -> Context:
+    """Return the context of an append that is not the last of its command: one of its own, without the key."""
+    return msgspec.structs.replace(context, command_id=uuid4(), remember=None, began=time.monotonic())
+
+
+def at_last(context: Context) -> Context:
+    """Return the context of the last append of a command, which may come long after the command has begun."""
+    return msgspec.structs.replace(context, began=time.monotonic())
+
+
+def results_of(run: RebalanceRun, found: Mapping[str, Rebalance | FoliologError]) -> list[Result]:
+    """Return what each portfolio has come to, in the run's order: what is not found is among the run's failures."""
+    failed = {each.portfolio_id: each for each in run.failures or ()}
+    results: list[Result] = []
+    for portfolio_id in run.portfolios:
+        result = found.get(portfolio_id, failed.get(portfolio_id))
+        if isinstance(result, FoliologError):
+            result = failure(portfolio_id, result)
+        if result is not None:
+            results.append(result)
+    return results

@@ -1,0 +1,108 @@
+"""The results of portfolios in a run: what they have, the run's prices, the optimiser's answers; nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from domain.errors import FoliologError, OutcomeUnknown, Refused, StoreUnavailable, Unavailable
+from domain.rebalance import Answer, Infeasible, Problem, Rebalance, RebalanceRun
+from write_side.gate import Gate
+from write_side.ports import Held, Holdings, MarketPrices, Optimiser
+from write_side.rebalance.inputs import must_name_known, problem, securities, trade_date
+
+OF_THE_LOG = (StoreUnavailable, OutcomeUnknown)
+"""What is away where the log is away: nothing can be stored then."""
+
+Found: TypeAlias = dict[str, Rebalance | FoliologError]
+"""What was found out of portfolios: a result, or why there is none."""
+Solved: TypeAlias = dict[str, tuple[Problem, Answer] | FoliologError]
+"""What the optimiser has made of portfolios, or why there is nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What results are computed from; ``gate`` is shared by all who compute on this event loop."""
+
+    holdings: Holdings
+    prices: MarketPrices
+    optimiser: Optimiser
+    clock: Callable[[], datetime]
+    gate: Gate = field(default_factory=Gate)
+
+    async def prepared(
+        self, run: RebalanceRun, left: Sequence[str], found: Found, alone: bool, last_attempt: bool
+    ) -> dict[str, Held]:
+        """Return what these portfolios have, and give the run its prices where it has none yet."""
+        try:
+            held = await self.holdings.of(left)
+            if run.prices is None and left:
+                wanted: set[str] = set()
+                await self.gate.map(lambda each: wanted.update(securities(run, [each])), held.values())
+                priced = await self.prices.of(wanted)
+                now = self.clock()
+                run.price(
+                    priced.prices,
+                    source=self.prices.source,
+                    price_position=priced.position,
+                    trade_date=trade_date(now),
+                    at=now,
+                )
+        except Unavailable as error:
+            found |= _given_up(left, error, last_attempt)
+            return {}
+        if alone and held:
+            must_name_known(run.options, securities(run, held.values()))
+        return held
+
+    async def solved(
+        self, run: RebalanceRun, portfolios: Sequence[str], held: dict[str, Held], last_attempt: bool
+    ) -> Solved:
+        """Return for each portfolio its problem with the answer, or why there is none."""
+
+        def stated(portfolio_id: str) -> Problem | FoliologError:
+            try:
+                return problem(run, portfolio_id, held.get(portfolio_id))
+            except Refused as refusal:
+                return refusal
+
+        inputs = dict(zip(portfolios, await self.gate.map(stated, portfolios), strict=True))
+        solved: Solved = {each: error for each, error in inputs.items() if isinstance(error, FoliologError)}
+        problems = {each: found for each, found in inputs.items() if isinstance(found, Problem)}
+        try:
+            answers = await self.optimiser.solve(list(problems.values())) if problems else []
+        except Unavailable as error:
+            return solved | _given_up(list(problems), error, last_attempt)
+        for (portfolio_id, asked), answer in zip(problems.items(), answers, strict=True):
+            solved[portfolio_id] = answer if isinstance(answer, Infeasible) else (asked, answer)
+        return solved
+
+    async def made(
+        self,
+        run: RebalanceRun,
+        solved: Solved,
+        held: dict[str, Held],
+        found: Found,
+    ) -> list[Rebalance]:
+        """Put what was solved into ``found``; return what is new and can be stored."""
+        now = self.clock()
+
+        def made(portfolio_id: str) -> Rebalance | FoliologError:
+            solution = solved[portfolio_id]
+            if isinstance(solution, FoliologError):
+                return solution
+            name = held[portfolio_id].portfolio_name
+            return Rebalance.recorded(run, portfolio_id, name, *solution, now)
+
+        made_of = dict(zip(solved, await self.gate.map(made, solved), strict=True))
+        found |= made_of
+        return [each for each in made_of.values() if isinstance(each, Rebalance)]
+
+
+def _given_up(portfolios: Sequence[str], error: Unavailable, last_attempt: bool) -> dict[str, FoliologError]:
+    """Return the error as what these portfolios have come to; raises it where there will be another attempt."""
+    if not last_attempt or isinstance(error, OF_THE_LOG):
+        raise error
+    return dict.fromkeys(portfolios, error)
