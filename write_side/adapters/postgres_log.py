@@ -22,6 +22,8 @@ from write_side.log import Answer, Appended, Context, Remembered
 Connection = psycopg.AsyncConnection[Any]
 _LIMIT = 10.0
 """Seconds that a read may take: a server that hangs is as good as one that is away."""
+_DECODED = 200
+"""Events of many streams that are decoded before others get their turn."""
 _PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of events after which a page ends: one upload of prices is as large as a thousand trades."""
 
@@ -68,8 +70,11 @@ class PostgresLog:
 
     async def read_many(self, after: Mapping[str, int]) -> dict[str, list[Event]]:
         found: dict[str, list[Event]] = {}
-        for stream, version, topic, state in await self._all(sql.STREAMS, (list(after), list(after.values()))):
+        rows = await self._all(sql.STREAMS, (list(after), list(after.values())))
+        for number, (stream, version, topic, state) in enumerate(rows, 1):
             found.setdefault(stream, []).append(decode(topic, state, stream, version))
+            if number % _DECODED == 0:
+                await asyncio.sleep(0)
         return found
 
     async def snapshots(self, cls: type[A], streams: Sequence[str]) -> dict[str, A]:
