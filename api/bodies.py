@@ -11,12 +11,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, Val
 from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
-from api.numbers import Moment, loads, wrong
+from api.numbers import Moment, kind, loads, wrong
 from api.problems import Misfit, RequestProblem, pointer, unfit
 from domain.portfolio import wrong_time
 
 MAX_FAULTS: Final = 20_001
 """As many as the largest body that is meant can have: 10,000 prices with every id and price wrong, and `as_of`."""
+
+_TYPES: Final = {
+    "string_type": "a text",
+    "list_type": "an array",
+    "dict_type": "an object",
+    "bool_type": "true or false",
+}
 
 B = TypeVar("B", bound="Body")
 
@@ -87,11 +94,14 @@ def _misfit(fault: ErrorDetails) -> Misfit:
         case "model_type":
             detail = "is not an object"
         case "enum":
-            detail = f"{str(fault['input'])[:40]!a} is not {context['expected']}"
+            given = fault["input"]
+            detail = f"{ascii(given[:40]) if isinstance(given, str) else kind(given)} is not {context['expected']}"
         case "too_short":
             detail = f"has {context['actual_length']} members, give {context['min_length']} or more"
         case "too_long":
             detail = f"has {context['actual_length']} members, {context['max_length']} at most are taken"
+        case "string_type" | "list_type" | "dict_type" | "bool_type":
+            detail = f"{kind(fault['input'])} is not {_TYPES[fault['type']]}"
         case "fault":
             detail = fault["msg"]
         case _:

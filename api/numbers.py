@@ -112,12 +112,13 @@ def _number(value: Any) -> Decimal:
             number = _decimal(value)
             if number is not None:
                 return number
-            reason = "is out of range" if _NUMBER.match(value) else "is not a number as JSON writes it"
-            raise wrong(f"{_shown(value)} {reason}, for example 57.12345679")
+            if _NUMBER.match(value):
+                raise wrong(f"{_shown(value)} is out of range")
+            raise wrong(f"{_shown(value)} is not a number as JSON writes it, for example 57.12345679")
         case OutOfRange():
             raise wrong(f"{value!r} is out of range")
         case _:
-            raise wrong(f"{_kind(value)} is not a number")
+            raise wrong(f"{kind(value)} is not a number")
 
 
 def _moment(value: Any) -> datetime:
@@ -125,7 +126,7 @@ def _moment(value: Any) -> datetime:
         return value
     match = _MOMENT.match(value) if isinstance(value, str) and len(value) <= MAX_NUMBER_LENGTH else None
     if match is None:
-        shown = _shown(value) if isinstance(value, str) else _kind(value)
+        shown = _shown(value) if isinstance(value, str) else kind(value)
         raise wrong(f"{shown} is not a time as RFC 3339 writes it, for example 2025-06-21T10:00:00Z")
     if match[2] is None:
         raise wrong(f"{value} has no offset from UTC: say Z or for example +02:00")
@@ -146,7 +147,8 @@ def _shown(text: str) -> str:
     return ascii(text) if len(text) <= 40 else f"{text[:40]!a}..."
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """Return what a JSON value is that has the wrong type, as a person says it; a number is told as it is."""
     match value:
         case None:
             return "null"

@@ -83,6 +83,11 @@ CATALOGUE: Mapping[str, Kind] = {
     ),
     "internal-error": Kind(500, "Something is wrong here", "It is not your request. Report the correlation id."),
     "unavailable": Kind(503, "Not available now", "The same request may succeed later; see Retry-After."),
+    "service-unavailable": Kind(
+        503,
+        "Another service is not available",
+        "Holdings, tickers or prices come from it; the detail names it. The same request may succeed later.",
+    ),
     "overloaded": Kind(503, "Too much is waiting", "The command was not taken. Repeat it; see Retry-After."),
     "store-unavailable": Kind(
         503, "The event log cannot be reached", "The command was not stored. Repeat it; see Retry-After."

@@ -61,8 +61,8 @@ def members(securities: Sequence[str], explanation: Explanation | None) -> dict[
 
 def _fix(fix: Fix) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    if fix.set:
-        shown["set"] = {name: number(value) for name, value in fix.set.items()}
+    if fix.set:  # in an order of its own: a fix out of the log tells its figures in another one than a new one
+        shown["set"] = {name: number(value) for name, value in sorted(fix.set.items(), reverse=True)}
         if (percent := shown["set"].pop("min_cash_percent", None)) is not None:
             shown["set"]["min_cash"] = {"percent": percent}  # as a request says it
     if fix.drop:

@@ -24,6 +24,8 @@ from api.orphans import PARENT
 
 CRASHES = 5
 WITHIN = 60.0
+REST = 30.0
+"""Seconds at most between two tries of a process that keeps ending."""
 _LOOK = 0.2
 
 log = structlog.get_logger(__name__)
@@ -35,12 +37,16 @@ class GaveUp(Exception):
 
 @dataclass
 class Child:
-    """One process of ours: how it is started, and when it ended of late without being asked to."""
+    """One process of ours: how it is started, and when it ended of late without being asked to.
+
+    The others go on without one that is not ``needed``: when it ends too often it rests before it is tried again.
+    """
 
     name: str
     arguments: Sequence[str]
     environment: Mapping[str, str]
     inherited: tuple[int, ...] = ()
+    needed: bool = True
     process: subprocess.Popen[bytes] | None = None
     ends: deque[float] = field(default_factory=deque)
     next_try: float = 0.0
@@ -65,9 +71,9 @@ class Child:
             self.ends.append(now)
             while self.ends[0] < now - WITHIN:
                 self.ends.popleft()
-            if len(self.ends) > CRASHES:
+            if len(self.ends) > CRASHES and self.needed:
                 raise GaveUp(f"process {self.name} ended {len(self.ends)} times within {WITHIN:.0f} seconds")
-            self.next_try = now + 0.1 * 2 ** (len(self.ends) - 1)
+            self.next_try = now + min(0.1 * 2 ** (len(self.ends) - 1), REST)
             log.warning("process ended, it is started again", process=self.name, exit_code=code)
         if time.monotonic() >= self.next_try:
             self.start()

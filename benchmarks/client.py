@@ -34,7 +34,7 @@ class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._need = -1
         self._answer: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
             start = self._buffer.lower().index(b"content-length:") + 15
             self._need = end + 4 + int(self._buffer[start : self._buffer.index(b"\r\n", start)])
         if len(self._buffer) >= self._need and self._answer is not None:
-            answer, self._buffer, self._need = self._buffer, b"", -1
+            answer, self._buffer, self._need = bytes(self._buffer), bytearray(), -1
             self._answer.set_result(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:

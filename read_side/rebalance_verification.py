@@ -12,6 +12,9 @@ from domain.base import A, Recorded, fold
 from domain.errors import Broken, NotFound, NotYet
 from domain.rebalance import (
     BoundBy,
+    Mode,
+    OnInfeasible,
+    Options,
     Proof,
     Rebalance,
     RebalanceRecorded,
@@ -67,7 +70,7 @@ def wrong(run: RebalanceRun, rebalance: Rebalance) -> list[str]:
         odd = sorted(lines ^ rebalance.quantities.keys())
         return [*found, f"what is held or modelled is not what has a quantity: {', '.join(odd)}"]
     try:
-        return found + faults(run, rebalance) + _of_cash(prices, rebalance) + _of_proof(rebalance)
+        return found + faults(run, rebalance) + _of_cash(prices, rebalance) + _of_proof(run, rebalance)
     except ArithmeticError as error:
         return [*found, f"the figures cannot be computed with: {error!r}"]
 
@@ -81,11 +84,22 @@ def _of_cash(prices: dict[str, Decimal], rebalance: Rebalance) -> list[str]:
     return [f"the cash afterwards is {plain(cash)}, recorded is {plain(rebalance.cash_after)}"]
 
 
-def _of_proof(rebalance: Rebalance) -> list[str]:
-    certificate, found = rebalance.certificate, []
+def _of_proof(run: RebalanceRun, rebalance: Rebalance) -> list[str]:
+    certificate, options, found = rebalance.certificate, run.options, []
+    nearest, default = certificate.status is Proof.NEAREST, Options()
+    if nearest and options.on_infeasible is not OnInfeasible.NEAREST:
+        found.append("the certificate says NEAREST, which the run did not ask for")
+    if nearest is not bool(certificate.breaches):
+        found.append(f"the certificate says {certificate.status} and names {len(certificate.breaches)} bands left")
+    of_mode = "traded-value" if options.mode is Mode.TO_BAND else "deviation"
+    if certificate.minimises != (wanted := "band-breach" if nearest else of_mode):
+        found.append(f"the certificate minimises {certificate.minimises[:40]!a}, the run asks for {wanted}")
+    told = {name for name in Options.__struct_fields__ if getattr(options, name) != getattr(default, name)}
+    if told != set(certificate.options):
+        found.append(f"the options of the certificate are not those of the run: {', '.join(sorted(told)) or 'none'}")
     if certificate.status is Proof.OPTIMAL and certificate.gap > _CENT:
         found.append(f"the certificate says OPTIMAL with a gap of {plain(certificate.gap)}, more than a cent")
-    if certificate.status is not Proof.NEAREST and certificate.bound_by is BoundBy.SEPARABILITY and certificate.gap:
+    if not nearest and certificate.bound_by is BoundBy.SEPARABILITY and certificate.gap:
         found.append(f"the bound is said to be the objective, with a gap of {plain(certificate.gap)}")
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
+from domain.errors import FoliologError
 from domain.prices import Book
 from domain.rebalance import Answer, Infeasible, Problem
 
@@ -38,8 +39,11 @@ class Held(msgspec.Struct, frozen=True, gc=False):
 class Holdings(Protocol):
     """What portfolios have, now."""
 
-    async def of(self, portfolio_ids: Sequence[str]) -> dict[str, Held]:
-        """Return those of the portfolios that exist, by id; raises ``Unavailable``."""
+    async def of(self, portfolio_ids: Sequence[str]) -> Mapping[str, Held | FoliologError]:
+        """Return those of the portfolios that exist, by id, or why what one has cannot be told.
+
+        Raises ``Unavailable`` where that is not about single portfolios.
+        """
 
 
 class Priced(msgspec.Struct, frozen=True, gc=False):

@@ -133,7 +133,7 @@ def serve_all(
         children = [
             Child("http", ["serve", "--role", "http", "--fd", str(number)], environment, (number,)),
             Child("projector", ["serve", "--role", "projector"], environment),
-            Child("worker", ["serve", "--role", "worker"], environment),
+            Child("worker", ["serve", "--role", "worker"], environment, needed=False),
         ]
         supervise(
             servers,

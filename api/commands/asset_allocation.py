@@ -67,10 +67,10 @@ async def _asked(call: Call, member: str) -> Asked:
     basis = _BASES.get(told) if isinstance(told := body.get("basis", Basis.TARGET.value), str) else None
     if user_id is not None and (not isinstance(user_id, str) or (user_id and wrong_id(user_id))):
         _refuse(UNREADABLE)
-    if given is not None and not isinstance(given, dict):
+    if given is not None and (not isinstance(given, dict) or len(given) > MAX_ASSETS):
         _refuse(UNREADABLE)
     percents = {asset: _percent(asset, value) for asset, value in (given or {}).items()}
-    if len(percents) > MAX_ASSETS or (member == "new_allocation" and basis is None):
+    if member == "new_allocation" and basis is None:
         _refuse(UNREADABLE)
     if not user_id:
         _refuse("userId is required")

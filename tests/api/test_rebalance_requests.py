@@ -45,6 +45,43 @@ async def test_options_that_do_not_fit_name_every_fault(
     assert behind.log.events == []
 
 
+@pytest.mark.parametrize(
+    ("option", "names"),
+    [("do_not_trade", [f"S{i}" for i in range(300_000)]), ("lot_size", {f"S {i}": 0 for i in range(300_000)})],
+)
+async def test_an_option_that_names_far_too_many_is_told_by_their_number_alone(
+    client: httpx2.AsyncClient, option: str, names: Any
+) -> None:
+    """Each of the names compared with all the others would take hours, in which nobody else is answered."""
+    answer = await client.post("/api/v1/rebalance/portfolio/ACC-1", json={option: names})
+    problem = is_problem(answer, 422, "invalid-request")
+    detail = problem["errors"][0]["detail"]
+    assert pointers(problem) == [f"/{option}"]
+    assert "at most" in detail
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "detail"),
+    [
+        ("mode", None, "null is not 'to_target', 'breached_only' or 'to_band'"),
+        ("mode", True, "true is not 'to_target', 'breached_only' or 'to_band'"),
+        ("mode", "fast", "'fast' is not 'to_target', 'breached_only' or 'to_band'"),
+        ("buy_only", "true", "a text is not true or false"),
+        ("buy_only", None, "null is not true or false"),
+        ("do_not_trade", TECH, "a text is not an array"),
+        ("do_not_trade", {}, "an object is not an array"),
+        ("lot_size", [], "an array is not an object"),
+        ("lot_size", 1.5, "1.5 is not an object"),
+        ("min_trade", "1e999", "'1e999' is out of range"),
+    ],
+)
+async def test_a_value_of_another_type_is_told_as_json_calls_it(
+    client: httpx2.AsyncClient, option: str, value: Any, detail: str
+) -> None:
+    answer = await client.post("/api/v1/rebalance/portfolio/ACC-1", json={option: value})
+    assert is_problem(answer, 422, "invalid-request")["errors"] == [{"pointer": f"/{option}", "detail": detail}]
+
+
 async def test_options_reach_the_problem_exactly(client: httpx2.AsyncClient, behind: Behind) -> None:
     await market(client, "ACC-1")
     model_id = await model(client, "ACC-1")
@@ -74,7 +111,7 @@ async def test_a_security_that_is_neither_held_nor_modelled_is_a_slip(client: ht
     answer = await rebalance(client, json=body)
     assert pointers(is_problem(answer, 422, "invalid-request")) == ["/do_not_trade/1", "/lot_size/X"]
     whole = await client.post(f"/api/v1/rebalance/model/{model_id}?preview=true", json=body)
-    assert whole.status_code == 200
+    assert pointers(is_problem(whole, 422, "invalid-request")) == ["/do_not_trade/1", "/lot_size/X"]
 
 
 async def test_nothing_new_can_meet_a_condition(client: httpx2.AsyncClient) -> None:

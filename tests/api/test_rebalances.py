@@ -215,9 +215,9 @@ async def test_later_is_202_and_the_run_is_in_the_log(client: httpx2.AsyncClient
     assert isinstance(requested, RebalanceRunRequested)
     assert requested.asynchronous
     run_id = requested.originator_id.partition("/")[2]
-    assert answer.headers["location"] == f"/api/v1/operations/{run_id}"
-    assert answer.headers["preference-applied"] == "respond-async"
     position = len(behind.log.events)
+    assert answer.headers["location"] == f"/api/v1/operations/{run_id}?at_least={position}"
+    assert answer.headers["preference-applied"] == "respond-async"
     assert answer.text == (
         f'{{"operation_id":"{run_id}","status":"RUNNING","total":2,"done":0,"failed":0,"position":{position}}}'
     )

@@ -121,7 +121,9 @@ async def test_holdings_are_those_that_exist_exactly(ports: Open) -> None:
 
 async def test_short_positions_are_negative(ports: Open) -> None:
     async with ports(Given({"P-1": ("100", {TECH: "-2"})})) as one:
-        assert (await one.holdings.of(["P-1"]))["P-1"].quantities == {TECH: Decimal(-2)}
+        held = (await one.holdings.of(["P-1"]))["P-1"]
+        assert isinstance(held, Held)
+        assert held.quantities == {TECH: Decimal(-2)}
 
 
 async def test_many_portfolios_and_none(ports: Open) -> None:
@@ -129,7 +131,7 @@ async def test_many_portfolios_and_none(ports: Open) -> None:
     async with ports(given) as one:
         assert await one.holdings.of([]) == {}
         found = await one.holdings.of([f"P-{number}" for number in range(60)])
-        assert {name: held.cash for name, held in found.items()} == {f"P-{n}": Decimal(n) for n in range(60)}
+        assert found == {f"P-{n}": Held(f"P-{n}", f"P-{n}", Decimal(n), {}) for n in range(60)}
 
 
 async def test_prices_are_those_that_are_known_exactly(ports: Open) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import httpx2
@@ -19,6 +20,7 @@ import pytest
 
 from api.orphans import PARENT
 from tests.samples.expected import expected, rows
+from tests.samples.rebalanced import Row, rebalanced
 from tests.servers.application import ROOT, application, free_port
 
 SUGGESTED = re.compile(r"^  curl '([^']+)'$", re.MULTILINE)
@@ -105,7 +107,7 @@ def test_the_table_shows_what_the_files_say(shown: tuple[Path, Demo]) -> None:
 def test_the_positions_of_one_portfolio_add_up(shown: tuple[Path, Demo]) -> None:
     _, running = shown
     _, _, below = running.out.partition("Positions of Equity Long/Short (equity-long-short)")
-    table, _, _ = below.partition("The data stay in")
+    table, _, _ = below.partition("\n\n")
     tickers = {row["ticker"]: row for row in rows("securities")}
     values = []
     last = {row["instrument_id"]: row["price"] for row in rows("prices")}
@@ -125,6 +127,72 @@ def test_the_positions_of_one_portfolio_add_up(shown: tuple[Path, Demo]) -> None
     assert min(values) < 0
 
 
+def rebalances(out: str) -> str:
+    """Return all that is printed of models and rebalances."""
+    _, title, below = out.partition("What Global Balanced would trade")
+    told, end, _ = below.partition("Try next:" if "Try next:" in below else "The data stay in")
+    assert title, out
+    assert end, out
+    return told
+
+
+def section(out: str, title: str) -> list[list[str]]:
+    """Return the lines between this title and the next empty one, in words."""
+    _, found, below = out.partition(title)
+    assert found, out
+    table, _, _ = below.partition("\n\n")
+    return [line.split() for line in table.splitlines()[1:]]
+
+
+def test_the_preview_shows_what_the_files_say(shown: tuple[Path, Demo]) -> None:
+    _, running = shown
+    (wanted,) = (one for one in rebalanced()["Global Balanced"] if one.name == "Balanced 60/40")
+    header, *lines = section(running.out, "What Global Balanced would trade in Balanced 60/40 (balanced-60-40)")
+    assert header == ["Ticker", "Held", "Weight", "Target", "Band", "Trade", "Value", "New", "weight"]
+    assert {line[0]: line[1:] for line in lines} == wanted.preview()
+    assert [line[0] for line in lines] == [*wanted.rows, "Cash"]
+
+
+@pytest.mark.parametrize("model", ["Global Balanced", "Quality Growth"])
+def test_the_rebalances_are_what_the_files_say(shown: tuple[Path, Demo], model: str) -> None:
+    _, running = shown
+    _, *lines = section(running.out, f"Rebalance by {model} (recorded, nothing is booked)")
+    none = ["none,", "see", "below"]
+    assert lines == [[*one.name.split(), *(none if one.impossible else one.line())] for one in rebalanced()[model]]
+
+
+def test_what_cannot_be_rebalanced_is_explained(shown: tuple[Path, Demo]) -> None:
+    _, running = shown
+    (wanted,) = (one for one in rebalanced()["Quality Growth"] if one.impossible)
+    _, _, below = running.out.partition("Momentum (momentum): no feasible solution exists\n")
+    text, _, _ = below.partition("\n\n")
+    of_each = dict(re.findall(r"^  (\w+): (.*\n(?:    with .*\n?)+)", f"{text}\n", re.MULTILINE))
+    assert list(of_each) == list(wanted.impossible)
+    for ticker, row in wanted.impossible.items():
+        why, *fixes = of_each[ticker].splitlines()
+        low, high = (f"{float(100 * part):.3f}" for part in (row.low, row.high))
+        assert why == (
+            f"band narrower than one share; at {float(row.price):,.2f} each, "
+            f"{row.most} are below {low} %, {row.least} above {high} %"
+        )
+        assert repairs(row, fixes) == {row.most, row.least}
+
+
+def repairs(row: Row, fixes: list[str]) -> set[int]:
+    """Check that each of these fixes brings the number of shares that it names into the band; return the numbers."""
+    found = set()
+    for fix in fixes:
+        changes, _, gives = fix.strip().removeprefix("with ").partition(": ")
+        told = dict(change.split() for change in changes.split(" and "))
+        target = Fraction(told.get("target", 100 * row.target))
+        low = target - Fraction(told.get("low_drift", 100 * (row.target - row.low)))
+        high = target + Fraction(told.get("high_drift", 100 * (row.high - row.target)))
+        count = int(gives.removesuffix(" shares"))
+        assert low <= 100 * count * row.price / row.value <= high, fix
+        found.add(count)
+    return found
+
+
 def test_progress_is_told_in_lines_where_there_is_no_terminal(shown: tuple[Path, Demo]) -> None:
     _, running = shown
     told = re.findall(r"^2026-\d\d-\d\d  day \d+ of 64, [\d,]+ events, [\d,]+ events/s$", running.err, re.MULTILINE)
@@ -139,6 +207,7 @@ def test_again_on_the_same_data_changes_nothing_and_it_serves_on(shown: tuple[Pa
         assert "were there already" in running.err
         assert "Loaded" not in running.err
         assert lines(running.out) == lines(first.out)
+        assert rebalances(running.out) == rebalances(first.out)
         for address in SUGGESTED.findall(running.out):
             assert httpx2.get(address, timeout=10).status_code == 200
         base = SUGGESTED.findall(running.out)[0].partition("/api/")[0]

@@ -12,7 +12,16 @@ import pytest
 
 from domain.base import Event
 from domain.errors import Broken, NotFound, NotYet
-from domain.rebalance import RebalanceDeleted, RebalanceRecorded, RebalanceRunPriced, RebalanceRunRequested
+from domain.rebalance import (
+    Proof,
+    RebalanceDeleted,
+    RebalanceRecorded,
+    RebalanceRunPriced,
+    RebalanceRunRequested,
+    check,
+    problem_of,
+)
+from domain.rebalance.checking import Violation
 from read_side import rebalance_verification
 from read_side.rebalance_verification import Verification, Verified, verified, verified_ones
 from tests.api.doubles import AtOnce, MemoryLog
@@ -66,6 +75,30 @@ R = recorded_one()
 CERTIFICATE = R.certificate
 
 
+def all_sold() -> tuple[tuple[Violation, ...], dict[str, Any]]:
+    """A result that keeps nothing of one security, agreeing with itself, which only the band forbids."""
+    begun, priced = (each for each in one() if isinstance(each, RebalanceRunRequested | RebalanceRunPriced))
+    assert isinstance(begun, RebalanceRunRequested)
+    assert isinstance(priced, RebalanceRunPriced)
+    problem = problem_of(R.cash_before, R.held, begun.positions, priced.prices, begun.options)
+    quantities = {**R.quantities, TECH: Decimal(0)}
+    breaches = tuple(check(problem, [quantities[line.security_id] for line in problem.lines]))
+    forged = msgspec.structs.replace(
+        CERTIFICATE,
+        status=Proof.NEAREST,
+        minimises="band-breach",
+        objective=breaches[0].by,
+        lower_bound=breaches[0].by,
+        gap=Decimal(0),
+        breaches=breaches,
+    )
+    cash = R.cash_after + R.quantities[TECH] * priced.prices[TECH]
+    return breaches, {"quantities": quantities, "cash_after": cash, "certificate": forged}
+
+
+BREACHES, FORGED = all_sold()
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_what_was_recorded_holds_whether_it_was_deleted_or_not(seed: int) -> None:
     events = random_rebalances(seed, 30)
@@ -114,6 +147,14 @@ async def test_what_was_recorded_holds_whether_it_was_deleted_or_not(seed: int) 
             },
             "said to be the objective",
         ),
+        (
+            RebalanceRecorded,
+            {"certificate": msgspec.structs.replace(CERTIFICATE, minimises="traded-value")},
+            "the run asks for deviation",
+        ),
+        (RebalanceRecorded, {"certificate": msgspec.structs.replace(CERTIFICATE, options=("buy_only",))}, "options"),
+        (RebalanceRecorded, {"certificate": msgspec.structs.replace(CERTIFICATE, breaches=BREACHES)}, "1 bands left"),
+        (RebalanceRecorded, FORGED, "NEAREST, which the run did not ask for"),
         (RebalanceRecorded, {"held": {**R.held, TECH: Decimal("NaN")}}, "cannot be computed"),
         (RebalanceRunPriced, {"prices": {TECH: Decimal(150), BOND: Decimal(99), GOLD: Decimal(1)}}, "digest"),
         (RebalanceRunPriced, {"prices": {TECH: Decimal(150)}}, f"no price for {BOND}, {GOLD}"),

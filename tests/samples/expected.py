@@ -109,29 +109,35 @@ class Expected:
 def expected() -> Expected:
     """Return what the files come to."""
     with localcontext(prec=60):
-        accounts = {
-            row["portfolio_id"]: Account(row["portfolio_name"], row["status"], Decimal(row["cash_balance"]))
-            for row in rows("portfolios")
-        }
-        for account in accounts.values():
-            account.growths["inception"] = Growth(account.cash)
-        closes: dict[str, dict[str, Decimal]] = defaultdict(dict)
-        for row in rows("prices"):
-            closes[row["as_of"][:10]][row["instrument_id"]] = Decimal(row["price"])
-        booked = defaultdict(list)
-        for row in rows("transactions"):
-            booked[row["timestamp"][:10]].append(row)
-        prices: dict[str, Decimal] = defaultdict(Decimal)  # on the first day nothing is held that needs one
-        for day, closing in closes.items():
-            for row in booked[day]:
-                accounts[row["portfolio_id"]].book(row, prices)
-            prices = closing
-            for account in accounts.values():
-                if day == LAST_OF_SEPTEMBER:
-                    account.growths["month"] = Growth(account.worth(prices))
-                if day == LAST_BUT_ONE:
-                    account.growths["day"] = Growth(account.worth(prices))
+        accounts, prices = closed()
         return Expected(
             {account.name: account.line(prices) for account in accounts.values()},
             {portfolio_id: account.money(prices) for portfolio_id, account in accounts.items()},
         )
+
+
+def closed() -> tuple[dict[str, Account], dict[str, Decimal]]:
+    """Return the accounts, by id, and the prices as they are on the last evening."""
+    accounts = {
+        row["portfolio_id"]: Account(row["portfolio_name"], row["status"], Decimal(row["cash_balance"]))
+        for row in rows("portfolios")
+    }
+    for account in accounts.values():
+        account.growths["inception"] = Growth(account.cash)
+    closes: dict[str, dict[str, Decimal]] = defaultdict(dict)
+    for row in rows("prices"):
+        closes[row["as_of"][:10]][row["instrument_id"]] = Decimal(row["price"])
+    booked = defaultdict(list)
+    for row in rows("transactions"):
+        booked[row["timestamp"][:10]].append(row)
+    prices: dict[str, Decimal] = defaultdict(Decimal)  # on the first day nothing is held that needs one
+    for day, closing in closes.items():
+        for row in booked[day]:
+            accounts[row["portfolio_id"]].book(row, prices)
+        prices = closing
+        for account in accounts.values():
+            if day == LAST_OF_SEPTEMBER:
+                account.growths["month"] = Growth(account.worth(prices))
+            if day == LAST_BUT_ONE:
+                account.growths["day"] = Growth(account.worth(prices))
+    return accounts, prices

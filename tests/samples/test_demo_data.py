@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 
 from samples.demo.make import FOLDER, make
 from tests.samples.expected import rows
+from tests.samples.rebalanced import rebalanced
 
 FIRST, LAST = date(2026, 8, 2), date(2026, 10, 30)
 CASH = {"BUY": -1, "COVER": -1, "SELL": 1, "SHORT": 1, "DIVIDEND": 1, "DEP": 1, "WD": -1, "FEE": -1, "IN": 0, "OUT": 0}
@@ -28,7 +30,7 @@ def moments(name: str, column: str) -> Iterator[datetime]:
 
 def test_the_files_are_what_the_script_makes() -> None:
     made = make()
-    assert {path.name for path in FOLDER.glob("*.csv")} == set(made)
+    assert {path.name for path in FOLDER.iterdir() if path.suffix in {".csv", ".json"}} == set(made)
     for name, content in made.items():
         assert (FOLDER / name).read_bytes() == content, f"{name} is another one: run python -m samples.demo.make"
     assert sum(map(len, made.values())) < 1_500_000
@@ -85,6 +87,25 @@ def test_portfolios_are_of_every_status() -> None:
         assert re.fullmatch("[a-z0-9-]+", row["portfolio_id"])
         assert Decimal(500_000) <= Decimal(row["cash_balance"]) <= Decimal(20_000_000)
         assert bool(row["status_on"]) == (row["status"] != "ACTIVE")
+
+
+def test_models_are_what_the_demo_says_of_them() -> None:
+    models = json.loads((FOLDER / "models.json").read_text(), parse_float=Decimal)
+    securities = {row["security_id"] for row in rows("securities")}
+    portfolios = {row["portfolio_id"] for row in rows("portfolios") if row["status"] == "ACTIVE"}
+    followers = [portfolio_id for model in models for portfolio_id in model["portfolios"]]
+    assert len(models) == len({model["name"] for model in models}) == 2
+    assert len(followers) == len(set(followers))
+    assert portfolios.issuperset(followers)
+    for model in models:
+        assert securities.issuperset(position["security_id"] for position in model["positions"])
+        assert sum(position["target"] for position in model["positions"]) <= 95
+    of_all = {one.name: one for each in rebalanced().values() for one in each}
+    assert [name for name, one in of_all.items() if one.impossible] == ["Momentum"]
+    drifted = [row for one in of_all.values() for row in one.rows.values() if not row.low <= row.weight <= row.high]
+    assert drifted
+    for one in of_all.values():
+        assert one.impossible or one.cash_after >= 0
 
 
 @pytest.mark.parametrize("portfolio", rows("portfolios"), ids=lambda row: row["portfolio_id"])

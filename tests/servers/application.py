@@ -95,13 +95,17 @@ class Application:
 
     def child(self, word: str) -> int:
         """Return the id of a process under it whose command line contains the word, once there is one."""
-        assert self.process is not None
         deadline = time.monotonic() + 30
-        while not (found := [pid for pid in _below(self.process.pid) if word in _command(pid)]):
+        while not (found := self.children(word)):
             if time.monotonic() > deadline:
                 raise AssertionError(f"no process with {word!r} under the application:\n{self.log()[-4000:]}")
             time.sleep(0.05)
         return found[0]
+
+    def children(self, word: str) -> list[int]:
+        """Return the ids of all processes under it whose command line contains the word."""
+        assert self.process is not None
+        return [pid for pid in _below(self.process.pid) if word in _command(pid)]
 
 
 def _mortal() -> dict[str, str]:

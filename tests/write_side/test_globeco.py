@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -66,18 +67,27 @@ async def test_holdings_that_cannot_be_read_are_told_not_guessed(
     place.services.holds("P-1", 1)
     place.services.known["/api/v1/portfolios/P-1/summary"] |= changes
     if told is None:
-        assert (await place.holdings.of(["P-1"]))["P-1"].quantities == {}
+        assert (await place.holdings.of(["P-1"]))["P-1"] == Held("P-1", "P-1", Decimal(1), {})
         return
-    with pytest.raises(ServiceUnavailable, match=told):
-        await place.holdings.of(["P-1"])
+    error = (await place.holdings.of(["P-1"]))["P-1"]
+    assert isinstance(error, ServiceUnavailable)
+    assert re.search(told, str(error))
 
 
-async def test_one_portfolio_that_cannot_be_read_ends_the_question(place: Place) -> None:
+async def test_one_portfolio_that_cannot_be_read_leaves_the_others_alone(place: Place) -> None:
     for number in range(30):
         place.services.holds(f"P-{number}", number)
     place.services.known["/api/v1/portfolios/P-7/summary"] = []
-    with pytest.raises(ServiceUnavailable, match="not an object"):
-        await place.holdings.of([f"P-{number}" for number in range(30)])
+    found = await place.holdings.of([f"P-{number}" for number in range(30)])
+    assert len(found) == 30
+    assert [name for name, held in found.items() if not isinstance(held, Held)] == ["P-7"]
+
+
+async def test_a_service_that_is_down_ends_the_question(place: Place) -> None:
+    place.services.holds("P-1", 1)
+    place.services.answers.extend([(500, {})] * 4)
+    with pytest.raises(ServiceUnavailable, match="answered 500"):
+        await place.holdings.of(["P-1", "P-2"])
 
 
 async def test_prices_go_by_ticker(place: Place) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
@@ -11,6 +13,7 @@ import pytest
 
 from domain.base import Event
 from domain.errors import (
+    Broken,
     KeyInFlight,
     KeyReused,
     NotFound,
@@ -20,9 +23,12 @@ from domain.errors import (
 )
 from domain.investment_model import InvestmentModel
 from domain.rebalance import (
+    Answer,
+    Failure,
     Infeasible,
     MissingPrice,
     Options,
+    Problem,
     Rebalance,
     RebalanceRunFinished,
     RebalanceRunPriced,
@@ -31,6 +37,7 @@ from domain.rebalance import (
     rebalance_id_of,
 )
 from tests.api.doubles import MemoryLog
+from tests.write_side.closed_form import ClosedForm
 from tests.write_side.desks import MODEL_ID, NOW, TECH, CutOff, Desk, keyed, recorded
 from tests.write_side.stores import by
 from write_side.log import Conflict
@@ -213,6 +220,41 @@ async def test_a_refusal_alone_is_a_failure_among_others(desk: Desk, log: CutOff
     assert (failed.securities, failed.explanation) == (refused.value.securities, refused.value.explanation)
     finished = [event for event in log.events if isinstance(event, RebalanceRunFinished)]
     assert [event.failures for event in finished] == [(failed,)]
+
+
+class Defective(ClosedForm):
+    """An optimiser that cannot do with one market value."""
+
+    def __init__(self, value: int, defect: Exception) -> None:
+        super().__init__()
+        self._value, self._defect = value, defect
+
+    async def solve(self, problems: Sequence[Problem]) -> list[Answer | Infeasible]:
+        if any(problem.market_value == self._value for problem in problems):
+            raise self._defect
+        return await super().solve(problems)
+
+
+@pytest.mark.parametrize("defect", [Broken("does not pass the check"), ValueError("does not pass")])
+async def test_a_defect_that_one_portfolio_meets_does_not_spoil_the_others(
+    desk: Desk, log: CutOff, defect: Exception
+) -> None:
+    await desk.open("A", "C")
+    await desk.open("B", cash="77777")
+    await desk.model("A", "B", "C")
+    means = replace(desk.runs.means, optimiser=Defective(77_777, defect))
+    runs = replace(desk.runs, means=means)
+    outcome = await RebalanceModel(model_id=MODEL_ID).handle(runs, by())
+    assert outcome.results is not None
+    first, failed, last = outcome.results
+    assert isinstance(first, Rebalance)
+    assert isinstance(last, Rebalance)
+    assert isinstance(failed, Failure)
+    assert (failed.portfolio_id, failed.code) == ("B", "broken")
+    assert "does not pass" in failed.detail
+    with pytest.raises(Broken, match="does not pass"):
+        await RebalancePortfolio(portfolio_id="B").handle(runs, by())
+    assert [event.portfolio_id for event in recorded(log)] == ["A", "C"]
 
 
 async def test_a_rebalance_is_deleted_once_and_stays_in_its_run(desk: Desk, log: CutOff) -> None:

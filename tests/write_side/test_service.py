@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -96,6 +97,42 @@ async def test_after_failures_in_a_row_it_is_left_alone_and_asked_again_later(se
             assert "left alone" in str(error)  # noqa: PT017
         else:
             break
+    await service.close()
+
+
+async def test_the_time_of_a_question_begins_when_it_is_asked(services: Globeco) -> None:
+    service = Service.at("It", services.url, Limits(timeout=0.5, retries=0, failures=100, at_once=1))
+    services.answers.append(None)
+    services.known["/it"] = {"there": True}
+    hanging, *waiting = [asyncio.ensure_future(service.get("/it")) for _ in range(3)]
+    with pytest.raises(ServiceUnavailable, match="no answer within"):
+        await hanging
+    assert await asyncio.gather(*waiting) == [{"there": True}] * 2
+    await service.close()
+
+
+async def test_calls_that_are_given_up_are_no_failures(services: Globeco) -> None:
+    service = Service.at("It", services.url, Limits(timeout=5, retries=0, failures=2, reset=60))
+    services.answers.extend([None] * 3)
+    services.known["/it"] = {"there": True}
+    given_up = [asyncio.ensure_future(service.get("/it")) for _ in range(3)]
+    while len(services.asked) < 3:  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0)
+    for each in given_up:
+        each.cancel()
+    await asyncio.gather(*given_up, return_exceptions=True)
+    assert await service.get("/it") == {"there": True}
+    await service.close()
+
+
+async def test_calls_that_hang_are_failures(services: Globeco) -> None:
+    service = Service.at("It", services.url, Limits(timeout=0.1, retries=0, failures=2, reset=60))
+    services.answers.extend([None] * 2)
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable, match="no answer within"):
+            await service.get("/it")
+    with pytest.raises(ServiceUnavailable, match="left alone"):
+        await service.get("/it")
     await service.close()
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+from domain.errors import FoliologError
 from domain.values import ZERO
-from write_side.adapters.service import Service, ServiceUnavailable, decimal_of
+from write_side.adapters.service import OddAnswer, Service, ServiceUnavailable, decimal_of
 from write_side.ports import Held, Priced
 
 T = TypeVar("T")
@@ -24,8 +25,14 @@ class GlobecoHoldings:
     def __init__(self, accounting: Service) -> None:
         self._accounting = accounting
 
-    async def of(self, portfolio_ids: Sequence[str]) -> dict[str, Held]:
-        return await _each(portfolio_ids, self._held)
+    async def of(self, portfolio_ids: Sequence[str]) -> Mapping[str, Held | FoliologError]:
+        return await _each(portfolio_ids, self._told)
+
+    async def _told(self, portfolio_id: str) -> Held | FoliologError | None:
+        try:
+            return await self._held(portfolio_id)
+        except OddAnswer as error:
+            return error
 
     async def _held(self, portfolio_id: str) -> Held | None:
         path = f"/api/v1/portfolios/{quote(portfolio_id, safe='')}/summary"
@@ -34,20 +41,20 @@ class GlobecoHoldings:
             return None
         where = f"{self._accounting.name} at GET {path}"
         if not isinstance(summary, dict):
-            raise ServiceUnavailable(f"{where}: the answer is not an object")
+            raise OddAnswer(f"{where}: the answer is not an object")
         quantities: dict[str, Decimal] = {}
         for index, security in enumerate(_list(summary, "securities", where)):
             member = security if isinstance(security, dict) else {}
             security_id, quantity = member.get("securityId"), decimal_of(member.get("netQuantity"))
             if not isinstance(security_id, str) or not security_id or quantity is None:
-                raise ServiceUnavailable(f"{where}: securities[{index}] has no securityId and netQuantity")
+                raise OddAnswer(f"{where}: securities[{index}] has no securityId and netQuantity")
             if security_id in quantities:
-                raise ServiceUnavailable(f"{where}: securities[{index}] is {security_id} for the second time")
+                raise OddAnswer(f"{where}: securities[{index}] is {security_id} for the second time")
             quantities[security_id] = quantity
         cash = summary.get("cashBalance")
         balance = ZERO if cash is None else decimal_of(cash)
         if balance is None:
-            raise ServiceUnavailable(f"{where}: cashBalance is {str(cash)[:40]!a}, not a number")
+            raise OddAnswer(f"{where}: cashBalance is {str(cash)[:40]!a}, not a number")
         name = summary.get("portfolioName") or summary.get("name")
         return Held(portfolio_id, name if isinstance(name, str) else portfolio_id, balance, quantities)
 
@@ -72,7 +79,7 @@ class GlobecoTickers:
             return None
         ticker = security.get("ticker") if isinstance(security, dict) else None
         if not isinstance(ticker, str) or not ticker:
-            raise ServiceUnavailable(f"{self._securities.name} at GET {path}: the answer has no ticker")
+            raise OddAnswer(f"{self._securities.name} at GET {path}: the answer has no ticker")
         self._known[security_id] = ticker, time.monotonic() + _TICKERS_LAST
         return ticker
 
@@ -98,7 +105,7 @@ class GlobecoPrices:
             return None
         close = decimal_of(price.get("close")) if isinstance(price, dict) else None
         if close is None:
-            raise ServiceUnavailable(f"{self._pricing.name} at GET {path}: the answer has no close")
+            raise OddAnswer(f"{self._pricing.name} at GET {path}: the answer has no close")
         return close if close > 0 else None
 
 
@@ -123,5 +130,5 @@ async def _each(keys: Iterable[str], ask: Callable[[str], Awaitable[T | None]]) 
 def _list(body: dict[str, Any], name: str, where: str) -> list[Any]:
     members = body.get(name) or []
     if not isinstance(members, list):
-        raise ServiceUnavailable(f"{where}: {name} is not a list")
+        raise OddAnswer(f"{where}: {name} is not a list")
     return members

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Self
@@ -26,6 +27,10 @@ class ServiceUnavailable(Unavailable):
     code = "service-unavailable"
 
 
+class OddAnswer(ServiceUnavailable):
+    """Another service answers, but not with what it should: asking for something else may be well."""
+
+
 class _Failed(Exception):
     """One call failed in a way that may be otherwise the next time."""
 
@@ -36,7 +41,7 @@ class Limits:
 
     ``timeout`` bounds a question in seconds, with all its ``retries``, of which the first follows after ``delay``
     seconds (then twice that, with jitter). After ``failures`` failed calls in a row nothing is asked for ``reset``
-    seconds. ``at_once`` calls at most are under way.
+    seconds. ``at_once`` questions at most are under way; the time of one that waits for others has not begun.
     """
 
     timeout: float = 10.0
@@ -82,13 +87,13 @@ class Service:
         """
         question = f"{self.name} at GET {path}"
         try:
-            async with asyncio.timeout(self.limits.timeout), self._slots:
+            async with self._slots, asyncio.timeout(self.limits.timeout) as limit:
                 async for attempt in stamina.retry_context(
                     on=_Failed, attempts=self.limits.retries + 1, timeout=None, wait_initial=self.limits.delay,
                     wait_jitter=self.limits.delay,
                 ):  # fmt: skip
                     with attempt:
-                        return await self._once(path, params)
+                        return await self._once(path, params, limit)
         except TimeoutError:
             raise ServiceUnavailable(f"{question}: no answer within {self.limits.timeout:g} s") from None
         except OpenedState:
@@ -100,8 +105,20 @@ class Service:
             raise ServiceUnavailable(f"{question}: {error}") from None
         raise AssertionError("a retry ends with an answer or an error")
 
-    async def _once(self, path: str, params: Mapping[str, str] | None) -> Any:
-        async with await self._breakers.get_breaker(self.name):
+    @asynccontextmanager
+    async def _counted(self, limit: asyncio.Timeout) -> AsyncIterator[None]:
+        """Let the breaker count one call; one that is cancelled before its limit says nothing of the service."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(await self._breakers.get_breaker(self.name))
+            try:
+                yield
+            except asyncio.CancelledError:
+                if not limit.expired():
+                    stack.pop_all()
+                raise
+
+    async def _once(self, path: str, params: Mapping[str, str] | None, limit: asyncio.Timeout) -> Any:
+        async with self._counted(limit):
             try:
                 response = await self.client.get(path, params=params)
             except httpx2.RequestError as error:

@@ -11,7 +11,7 @@ from write_side.optimiser.cover import Cover, Shortfall, Solved
 from write_side.optimiser.exact import Exact
 from write_side.optimiser.search import Search
 
-NODES = 1_500
+NODES = 6_000
 """So far the search goes before a solver is asked."""
 
 
@@ -32,7 +32,7 @@ class CashBound:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.exact = Exact(problem)
+        self.exact: Exact
         self.infeasible = False
         self._best: Outcome | None = None
         self._solved: list[Solved] = []
@@ -49,6 +49,8 @@ class CashBound:
 
     def prepare(self) -> Iterator[None]:
         """Find whether anything is allowed, and the closed form; what is missing for it becomes a search."""
+        self.exact = Exact(self.problem)
+        yield
         choices = self.exact.choices
         yield
         if any(choice.empty for choice in choices):
@@ -117,9 +119,9 @@ class CashBound:
             if (cover.cost(solved.taken), self._traded(others)) < (cover.cost(taken), self._traded(picks)):
                 taken, picks, method, solver = solved.taken, others, solved.method, solved.solver
         cost = cover.cost(taken)
-        bound, bound_by = min(cost, search.lower_bound), BoundBy.SEARCH
-        if cost - min(cost, search.relaxation) <= self.tolerance:
-            bound, bound_by = min(cost, search.relaxation), BoundBy.RELAXATION
+        bound, bound_by = min(cost, search.relaxation), BoundBy.RELAXATION
+        if cost - bound > self.tolerance and search.lower_bound > bound:
+            bound, bound_by = min(cost, search.lower_bound), BoundBy.SEARCH
         for solved in self._solved:
             if solved.bound is not None and min(cost, solved.bound) > bound:
                 bound, bound_by, solver = min(cost, solved.bound), BoundBy.SOLVER, solved.solver

@@ -25,17 +25,20 @@ from domain.rebalance import (
 from domain.rebalance.checking import BANDS, Violation, told
 from domain.values import EXACT, ONE, ZERO, plain
 from write_side.gate import SLICE, Gate
-from write_side.optimiser.batch import closed_forms, valid
+from write_side.optimiser.batch import Batch
 from write_side.optimiser.cashbound import CashBound
 from write_side.optimiser.exact import STAY, Exact
 from write_side.optimiser.explain import explain
 from write_side.optimiser.nearest import nearest
 from write_side.optimiser.picks import at_least, at_most
 from write_side.optimiser.pool import Pool
+from write_side.optimiser.rows import Models
 
 _AT_ONCE: Final = 8
 """So many problems of one call are on their way to a solver at the same time."""
-_MOST_IN_A_SLICE: Final = 64
+_MOST_IN_A_STEP: Final = 64
+_STEP: Final = SLICE / 2
+"""Seconds that a step of several problems may take."""
 
 _Found = Answer | Infeasible
 
@@ -44,7 +47,7 @@ class ExactOptimiser:
     """Implements the port ``Optimiser``; all its computing goes through the gate that everyone of a process shares."""
 
     def __init__(self, pool: Pool, *, max_time: float = 30.0, gate: Gate | None = None) -> None:
-        """``max_time``: seconds after which no solver is waited for, and what is known by then is the answer."""
+        """``max_time``: seconds after which nothing is looked for any more, and what is known by then is the answer."""
         self._pool, self._max_time = pool, max_time
         self._gate = Gate() if gate is None else gate
         self._thread = asyncio.Semaphore(1)
@@ -75,23 +78,30 @@ class ExactOptimiser:
 
     @staticmethod
     def _in_closed_form(problems: Sequence[Problem], answers: dict[int, _Found], left: list[int]) -> Iterator[None]:
-        """Answer what the closed form answers, in portions that fit a slice; ``left`` gets the places of the others."""
+        """Answer what the closed form answers, in portions of a step; ``left`` gets the places of the others."""
         start, size = 0, 1
+        models: Models = {}
         while start < len(problems):
             begun = time.perf_counter()
             portion = problems[start : start + size]
-            picks = closed_forms(portion)
-            yield
-            fit = [(place, mine) for place, mine in enumerate(picks) if mine is not None]
-            passed = [False]  # of one alone the check in Decimals is quicker, and decides below
-            if len(fit) > 1:
-                passed = valid([portion[place] for place, _ in fit], [mine for _, mine in fit])
-            for (place, mine), good in zip(fit, passed, strict=False):
-                answers[start + place] = _closed_form(portion[place], mine, good)
-            left += [start + place for place, mine in enumerate(picks) if mine is None]
-            start += size
+            batch = Batch(portion, models)
+            picks = batch.closed_forms()
             took = time.perf_counter() - begun
-            size = max(1, min(_MOST_IN_A_SLICE, round(size * SLICE / max(took, SLICE / 4))))
+            yield
+            begun = time.perf_counter()
+            # what has no closed form takes part with zeros, and is left out of what comes of it
+            filled = [
+                (0,) * len(each.lines) if mine is None else mine for each, mine in zip(portion, picks, strict=True)
+            ]
+            found = zip(portion, filled, batch.valid(filled), batch.objectives(filled), strict=True)
+            for place, (problem, mine, good, reached) in enumerate(found, start):
+                if picks[place - start] is None:
+                    left.append(place)
+                else:
+                    answers[place] = _closed_form(problem, mine, good, reached)
+            start += size
+            took = max(took, time.perf_counter() - begun)
+            size = max(1, min(_MOST_IN_A_STEP, round(size * _STEP / max(took, _STEP / 4))))
             yield
 
     async def _single(self, problem: Problem, until: float) -> _Found:
@@ -101,7 +111,8 @@ class ExactOptimiser:
         if case.infeasible:
             async with self._thread:
                 return await asyncio.to_thread(_without, problem)
-        await self._gate.through(case.search())
+        if time.monotonic() < until:
+            await self._gate.through(case.search())
         if case.open:
             try:
                 solved = await self._pool.solve(case.cover, case.known, case.tolerance, until=until)
@@ -113,16 +124,14 @@ class ExactOptimiser:
         return found[0]
 
 
-def _closed_form(problem: Problem, picks: Sequence[int], good: bool) -> Answer:
-    """Return the answer of the closed form; ``good``: it has passed the check already."""
+def _closed_form(problem: Problem, picks: Sequence[int], good: bool, reached: Decimal) -> Answer:
+    """Return the answer of the closed form; ``good``: it has passed the check."""
     quantities = _quantities(problem, picks)
-    if not good and (violations := check(problem, quantities)):
-        _refuse(violations, problem)
-    reached = _tidy(objective(problem, quantities))
-    return Answer(
-        quantities,
-        _certificate(problem, Proof.OPTIMAL, reached, reached, BoundBy.SEPARABILITY, "closed-form"),
-    )
+    if not good:
+        _refuse(check(problem, quantities), problem)
+    reached = _tidy(reached)
+    certificate = _certificate(problem, Proof.OPTIMAL, reached, reached, BoundBy.SEPARABILITY, "closed-form")
+    return Answer(quantities, certificate)
 
 
 def _answered(case: CashBound, found: list[Answer]) -> Iterator[None]:
@@ -215,7 +224,7 @@ def _quantities(problem: Problem, picks: Sequence[int]) -> tuple[Decimal, ...]:
 
 def _refuse(violations: Sequence[Violation], problem: Problem) -> None:
     """Raise ``Broken``: an answer that does not pass the check is a defect."""
-    wrong = "; ".join(told(violation) for violation in violations) or "its objective is not what was computed"
+    wrong = "; ".join(told(violation) for violation in violations) or "not what was computed"
     raise Broken(f"the optimiser's answer to the problem {problem.digest} does not pass the check: {wrong}")
 
 

@@ -90,13 +90,12 @@ class Exact:
         self.problem = problem
         lines, options = problem.lines, problem.options
         of_prices = max((places(line.price) for line in lines), default=0)
-        of_lots = max((places(problem.lot(line.security_id)) for line in lines), default=0)
+        of_lots = max(map(places, options.lot_size.values()), default=0)
         of_held = max((places(line.held) for line in lines), default=0)
         of_money = max(of_prices + max(of_lots, of_held), places(problem.cash), places(options.min_cash))
         of_money = max(of_money, places(options.min_trade))
-        of_percent = max(
-            (places(number) for line in lines for number in (line.target, line.low_drift, line.high_drift)), default=0
-        )
+        percents = {number for line in lines for number in (line.target, line.low_drift, line.high_drift)}
+        of_percent = max(map(places, percents), default=0)
         self._of_percent = max(of_percent, places(options.min_cash_percent))
         self._of_money = of_money
         self.scale = 10 ** (of_money + self._of_percent + 2)
@@ -143,9 +142,9 @@ class Exact:
         allowed = inside or not self._banded
         if line.security_id in options.do_not_trade or (options.mode is Mode.BREACHED_ONLY and inside):
             return Choice(lot, held, target, (), allowed)
-        low, high = 0, max(self._value_of_all(), held) // lot + 1
-        if self._banded:
-            low, high = max(0, -(-bottom // lot)), top // lot
+        low, high = max(0, -(-bottom // lot)), top // lot
+        if not self._banded:
+            low, high = 0, max(self._value_of_all(), held) // lot + 1
         if options.buy_only:
             low = max(low, -(-held // lot))
         if options.sell_only:

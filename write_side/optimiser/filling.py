@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Generator, Sequence
 from math import gcd
 from typing import cast
@@ -10,10 +9,11 @@ from typing import cast
 Lot = tuple[int, int]
 """A value, and how often it may be taken."""
 
-_MOVES = 48
 _TURNS = 4
-_SUMS = 2_000
-_ENOUGH = 1_000
+_LOTS = 14
+_WAYS = 3_125
+"""So many ways each half of the lots has at most: three for each of seven, five for each of five."""
+_SUMS = 10_000
 _BITS = 1 << 24
 
 
@@ -36,17 +36,12 @@ def filling(
     steps of a millisecond or two.
     """
     order = sorted(range(len(lots)), key=lambda index: (-lots[index][0], index))
-    if start is None:  # evenly: then every count can move both ways
-        room = sum(lot * most for lot, most in lots)
-        start = [most * need // room for _, most in lots]
-    counts = _descend(need, lots, order, start)
+    counts = _descend(need, lots, order, start or _spread(need, lots, order))
     surplus = sum(lot * count for (lot, _), count in zip(lots, counts, strict=True)) - need
-    if surplus > tolerance:
-        surplus -= _shift(surplus, lots, counts)
     for turn in range(_TURNS):
         if surplus <= tolerance:
             return counts, True
-        surplus -= _move(surplus, lots, counts, turn)
+        surplus -= _meet(surplus, tolerance, lots, counts, turn)
         yield
     if surplus <= tolerance:
         return counts, True
@@ -66,6 +61,21 @@ def _counts(taken: Sequence[tuple[int, int]], length: int) -> list[int]:
     counts = [0] * length
     for index, count in taken:
         counts[index] += count
+    return counts
+
+
+def _spread(need: int, lots: Sequence[Lot], order: Sequence[int]) -> list[int]:
+    """Return counts whose sum is below ``need``, of as many lots as can be: such counts can be moved both ways."""
+    counts, left = [0] * len(lots), need
+    for _ in range(2):
+        for index in reversed(order):
+            lot, most = lots[index]
+            if counts[index] < most and lot <= left:
+                counts[index] += 1
+                left -= lot
+    room = sum(lot * (most - count) for (lot, most), count in zip(lots, counts, strict=True))
+    if room:
+        counts = [count + (most - count) * left // room for (_, most), count in zip(lots, counts, strict=True)]
     return counts
 
 
@@ -100,95 +110,74 @@ def _descend(need: int, lots: Sequence[Lot], order: Sequence[int], start: Sequen
     return counts
 
 
-def _shift(surplus: int, lots: Sequence[Lot], counts: list[int]) -> int:
-    """Change some counts of small lots by two at most, the best way there is; return by how much the sum falls."""
-    chosen: list[tuple[int, int, int]] = []
-    step, span, ways = 0, 0, 1
-    for index in sorted(range(len(lots)), key=lambda index: (lots[index][0], index)):
-        lot, most = lots[index]
-        down, up = min(counts[index], 2), min(most - counts[index], 2)
-        if not lot or not down + up:
-            continue
-        chosen.append((lot, down + up, index))
-        step, span, ways = gcd(step, lot), span + down * lot, ways * (down + up + 1)
-        if span > surplus and ways * step > _ENOUGH * span:
-            break
-    if span <= surplus:
-        return 0
-    best = _by_bits(span - surplus, chosen, surplus)
-    if not best:
-        return 0
-    for _, _, index in chosen:
-        counts[index] -= min(counts[index], 2)
-    for index, count in best:
-        counts[index] += count
-    return span - sum(lots[index][0] * count for index, count in best)
+def _meet(surplus: int, tolerance: int, lots: Sequence[Lot], counts: list[int], turn: int) -> int:
+    """Change some counts a little, in the best way with which the sum falls by at most ``surplus``; return its fall.
 
-
-def _move(surplus: int, lots: Sequence[Lot], counts: list[int], turn: int) -> int:
-    """Change up to four counts so that the sum falls by ``surplus`` or as little less as found; return by how much."""
-    moves = _moves(lots, counts, turn)
-    sums = [(0, -1, -1)]
-    sums += [(value, position, -1) for position, (value, _, _) in enumerate(moves)]
-    for first, (value, index, _) in enumerate(moves):
-        sums += [
-            (value + moves[second][0], first, second)
-            for second in range(first + 1, len(moves))
-            if moves[second][1] != index
-        ]
-    sums.sort()
-    values = [value for value, _, _ in sums]
-    best: tuple[int, ...] = ()
-    gain = 0
-    for value, first, second in sums:
-        at = bisect_left(values, -surplus - value)
-        for other in range(at, min(at + 4, len(sums))):
-            fall = -(value + values[other])
-            if fall <= gain:
+    Each turn looks at other lots. The ways are those of one half of the lots together with those of the other half.
+    """
+    able = sorted((lot, index) for index, (lot, most) in enumerate(lots) if lot and most)
+    if len(able) > _LOTS:  # near ones or spread ones
+        few = able[turn // 2 :: len(able) // _LOTS] if turn % 2 else able[turn * _LOTS // 2 :]
+    else:  # all of them, or half of them by more each
+        few = able[len(able) * (turn - 1) // 4 :][: -(-len(able) // 2)] if turn else able
+    few = few[:_LOTS]
+    halves = [_Half(few[start::2], lots, counts) for start in (0, 1)]
+    rising, falling = halves[0].sums, halves[1].sums
+    best, gain, other = None, 0, len(falling) - 1
+    for at, value in enumerate(rising):
+        while other and value + falling[other - 1] >= -surplus:
+            other -= 1
+        fall = -(value + falling[other])
+        if gain < fall <= surplus:
+            best, gain = (at, other), fall
+            if surplus - gain <= tolerance:
                 break
-            together = [position for position in (first, second, sums[other][1], sums[other][2]) if position >= 0]
-            if len({moves[position][1] for position in together}) == len(together):
-                best, gain = tuple(together), fall
-                break
-        if gain == surplus:
-            break
-    for position in best:
-        _, index, change = moves[position]
-        counts[index] += change
+    if best is not None:
+        for half, place in zip(halves, best, strict=True):
+            half.change(counts, place)
     return gain
 
 
-def _moves(lots: Sequence[Lot], counts: Sequence[int], turn: int) -> list[tuple[int, int, int]]:
-    """Return changes of single counts as (value, index, change), each turn of other lots."""
-    able = sorted((lot, index) for index, (lot, most) in enumerate(lots) if lot and most)
-    stride = max(1, -(-2 * len(able) // _MOVES))
-    few = able[turn // 2 :: stride] if turn % 2 else able[turn * _MOVES // 6 :][: _MOVES // 2]
-    found: list[tuple[int, int, int]] = []
-    for times in range(1, 9):
-        for _, index in few:
-            lot, most = lots[index]
-            if times <= counts[index]:
-                found.append((-lot * times, index, -times))
-            if times <= most - counts[index]:
-                found.append((lot * times, index, times))
-        if len(found) * (times + 1) > _MOVES * times:
-            break
-    return found[:_MOVES]
+class _Half:
+    """Every way to change the counts of some lots a little."""
+
+    def __init__(self, few: Sequence[tuple[int, int]], lots: Sequence[Lot], counts: Sequence[int]) -> None:
+        reach = 1
+        while few and (2 * reach + 3) ** len(few) <= _WAYS:
+            reach += 1
+        self._changes: list[tuple[int, range]] = []
+        values = [0]
+        for lot, index in few:
+            change = range(max(-reach, -counts[index]), min(reach, lots[index][1] - counts[index]) + 1)
+            self._changes.append((index, change))
+            values = [value + lot * times for value in values for times in change]
+        self._order = sorted(range(len(values)), key=values.__getitem__)
+        self.sums = [values[code] for code in self._order]
+        """By what each way changes the sum, rising."""
+
+    def change(self, counts: list[int], place: int) -> None:
+        """Change the counts in the way at this place of ``sums``."""
+        code = self._order[place]
+        for index, change in reversed(self._changes):
+            code, digit = divmod(code, len(change))
+            counts[index] += change[digit]
 
 
 def _by_sums(
     need: int, lots: Sequence[tuple[int, int, int]], surplus: int, tolerance: int
 ) -> list[tuple[int, int]] | None:
-    """Return the best counts from every sum there is; [] where nothing beats ``surplus``, None for too many sums."""
+    """Return the best counts from every sum there is; [] where nothing beats ``surplus``, None where that is much."""
     layers: list[dict[int, int]] = [{0: 0}]
     rest = sum(lot * most for lot, most, _ in lots)
     best: tuple[int, int, int] | None = None
+    work = 0
     for lot, most, _ in lots:
         rest -= lot * most
+        work += len(layers[-1]) * (most + 1)
+        if work > _SUMS:
+            return None
         layer: dict[int, int] = {}
         for total in layers[-1]:
-            if len(layer) > _SUMS or most > _SUMS:
-                return None
             for count in range(min(most, -(-(need - total) // lot)) + 1):
                 reached = total + count * lot
                 if reached >= need:

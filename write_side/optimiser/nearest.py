@@ -97,8 +97,17 @@ def _doubled(securities: Sequence[_Security], starts: Sequence[int]) -> list[Cho
         choice = security.choice
         value = choice.value(start)
         bonus = max(0, value - security.bottom) + max(0, value - security.top)
-        found.append(Choice(2 * choice.lot, 2 * choice.held, 2 * value - bonus, choice.ranges, choice.stay))
+        found.append(Choice(2 * choice.lot, 2 * choice.held, 2 * value - bonus, _apart(choice), choice.stay))
     return found
+
+
+def _apart(choice: Choice) -> tuple[tuple[int, int], ...]:
+    """Return the ranges, parted where what is held may stay between two lots: a cover takes values as they rise."""
+    lots, rest = divmod(choice.held, choice.lot)
+    if not choice.stay or not rest:
+        return choice.ranges
+    parts = (part for low, high in choice.ranges for part in ((low, min(high, lots)), (max(low, lots + 1), high)))
+    return tuple((low, high) for low, high in parts if low <= high)
 
 
 def _cheapest(choices: Sequence[Choice], starts: Sequence[int], spendable: int) -> tuple[int, ...]:

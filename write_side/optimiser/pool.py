@@ -151,7 +151,11 @@ class Pool:
         """Give the task to a worker, and to a new one where one that served before is gone."""
         while not self._closed:
             fresh = not self._idle
-            worker = await self._start() if fresh else self._idle.pop()
+            try:
+                worker = await self._start() if fresh else self._idle.pop()
+            except OSError:  # no process to be had: as if it had ended at once
+                self.failed += 1
+                return
             kept = False
             try:
                 seconds = min(self._start_limit + self._limit, until - time.monotonic())

@@ -89,7 +89,8 @@ def lowerings(trial: Trial, place: int, by: Decimal) -> list[Fix]:
         if (then := trial.least(place, Fix(drop=(option,)))) is not None and EXACT.subtract(least, then) >= by
     ]
     exact, free = trial.free(place)
-    pick = at_most(free, exact.whole(EXACT.subtract(least, by)))
+    most = Fraction(EXACT.subtract(least, by)) * exact.scale // 1  # ``by`` can be finer than the units of this security
+    pick = at_most(free, most)
     if pick is not None:
         weight = Fraction(100 * free.value(pick), exact.whole(trial.problem.market_value))
         found.extend(_ranked(trial, place, [weight], NO_DROPS))
@@ -153,8 +154,14 @@ def _by_target(trial: Trial, line: Line, weight: Fraction) -> Iterator[dict[str,
         return
     if line.target < lowest <= EXACT.add(line.target, trial.room):
         yield {"target": lowest}
-    if highest < line.target and (highest > 0 or not weight):
+    if highest < line.target and (highest > 0 or (not weight and _may_leave(trial, line))):
         yield {"target": max(ZERO, highest)}
+
+
+def _may_leave(trial: Trial, line: Line) -> bool:
+    """Whether the model can do without the security: an option must not name one that is neither held nor in it."""
+    options = trial.problem.options
+    return bool(line.held) or line.security_id not in {*options.do_not_trade, *options.lot_size}
 
 
 def _by_joining(trial: Trial, line: Line, weight: Fraction) -> Iterator[dict[str, Decimal]]:

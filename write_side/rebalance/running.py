@@ -75,7 +75,7 @@ class Runs:
     means: Means
     models: ModelsOf
     patience: float = 60.0
-    pauses: Sequence[float] = (0.2, 1.0, 4.0)
+    pauses: Sequence[float] = (0.5, 2.0, 8.0, 30.0, 60.0)
     _models: Places = field(default_factory=_of_models)
     _portfolios: Places = field(default_factory=_of_portfolios)
     _claims: Claims = field(default_factory=Claims)

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from domain.errors import FoliologError, OutcomeUnknown, Refused, StoreUnavailable, Unavailable
-from domain.rebalance import Answer, Infeasible, Problem, Rebalance, RebalanceRun
+import structlog
+
+from domain.errors import Broken, FoliologError, OutcomeUnknown, Refused, StoreUnavailable, Unavailable
+from domain.rebalance import Answer, Problem, Rebalance, RebalanceRun
 from write_side.gate import Gate
 from write_side.ports import Held, Holdings, MarketPrices, Optimiser
 from write_side.rebalance.inputs import must_name_known, problem, securities, trade_date
+
+log = structlog.get_logger(__name__)
 
 OF_THE_LOG = (StoreUnavailable, OutcomeUnknown)
 """What is away where the log is away: nothing can be stored then."""
@@ -37,10 +41,14 @@ class Means:
     ) -> dict[str, Held]:
         """Return what these portfolios have, and give the run its prices where it has none yet."""
         try:
-            held = await self.holdings.of(left)
+            told = await self.holdings.of(left)
+            held = {portfolio_id: each for portfolio_id, each in told.items() if isinstance(each, Held)}
+            found |= {portfolio_id: each for portfolio_id, each in told.items() if isinstance(each, FoliologError)}
             if run.prices is None and left:
                 wanted: set[str] = set()
                 await self.gate.map(lambda each: wanted.update(securities(run, [each])), held.values())
+                if held and not alone and not run.asynchronous:
+                    must_name_known(run.options, wanted)
                 priced = await self.prices.of(wanted)
                 now = self.clock()
                 run.price(
@@ -72,12 +80,28 @@ class Means:
         solved: Solved = {each: error for each, error in inputs.items() if isinstance(error, FoliologError)}
         problems = {each: found for each, found in inputs.items() if isinstance(found, Problem)}
         try:
-            answers = await self.optimiser.solve(list(problems.values())) if problems else []
+            answers = await self._answered(list(problems.values())) if problems else []
         except Unavailable as error:
             return solved | _given_up(list(problems), error, last_attempt)
         for (portfolio_id, asked), answer in zip(problems.items(), answers, strict=True):
-            solved[portfolio_id] = answer if isinstance(answer, Infeasible) else (asked, answer)
+            solved[portfolio_id] = (asked, answer) if isinstance(answer, Answer) else answer
         return solved
+
+    async def _answered(self, problems: Sequence[Problem]) -> Sequence[Answer | FoliologError]:
+        """Return what the optimiser makes of each; a defect that one of them meets keeps no answer from the others."""
+        try:
+            return await self.optimiser.solve(problems)
+        except Unavailable:
+            raise
+        except Exception as error:  # any: it is reported, and is why this portfolio has no result
+            if len(problems) == 1:
+                digest = problems[0].digest
+                log.exception("the optimiser failed", problem=digest, error=str(error))
+                wrong = (
+                    error if isinstance(error, Broken) else Broken(f"the problem {digest} was not solved: {error!r}")
+                )
+                return [wrong]
+        return [answer for each in problems for answer in await self._answered([each])]
 
     async def made(
         self,

@@ -20,6 +20,10 @@ class Stopped(Exception):
     """The program ends; nothing more is asked."""
 
 
+class Refused(Failed):
+    """The server does not do what it was asked for."""
+
+
 class Request(NamedTuple):
     """One command: under its key it happens once, however often it is sent; a preview needs none.
 
@@ -64,7 +68,7 @@ class Client:
         self._ask("GET", "/readyz", b"", {})
 
     def send(self, request: Request, *, at_least: int = 0) -> Answer:
-        """Return the answer to a command, one that has seen this log position; raises ``Failed`` when it is refused."""
+        """Return the answer to a command, one that has seen this log position; raises ``Refused``, ``Failed``."""
         headers = {"Content-Type": "application/json", "X-User": "demo"}
         if at_least:
             headers["X-Min-Position"] = str(at_least)
@@ -96,7 +100,7 @@ class Client:
                 problem = _problem(text)
                 wrong = str(problem.get("detail", f"answered {answer.status}"))
                 if answer.status != 503 and problem.get("code") not in _AGAIN:
-                    raise Failed(_refused(method, path, problem.get("code"), wrong))
+                    raise Refused(_refused(method, path, problem.get("code"), wrong))
             if time.monotonic() > deadline:
                 raise Failed(f"{method} {path} was not answered for {PATIENCE:.0f} seconds: {wrong}")
             self.stopping.wait(pause)

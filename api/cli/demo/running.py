@@ -71,9 +71,9 @@ def _load_and_show(client: Client, plan: Plan, data_dir: Path, notes: Console, *
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=WIDTH)
-    show(client, plan, position, out)
-    listed = client.get("/api/v1/securities?limit=1000", position)["items"]
-    show_rebalances(client, {security["security_id"]: security["ticker"] for security in listed}, out)
+    securities = {each["security_id"]: each for each in client.get("/api/v1/securities?limit=1000", position)["items"]}
+    show(client, plan, position, securities, out)
+    show_rebalances(client, {name: each["ticker"] for name, each in securities.items()}, position, out)
     if stop:
         end = [f"The data stay in {data_dir}, and ./run demo serves them."]
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -27,18 +27,16 @@ class Figures(NamedTuple):
     analytics: dict[str, Any]
 
 
-def show(client: Client, plan: Plan, position: int, out: Console) -> None:
+def show(client: Client, plan: Plan, position: int, securities: Mapping[str, Mapping[str, str]], out: Console) -> None:
     """Print the tables, as of this log position at least; raises ``Failed`` when something cannot be had."""
     figures = [_figures(client, portfolio_id, position) for portfolio_id in plan.portfolios]
     shown = next(one for one in figures if one.state["portfolio_id"] == SHOWN)
     prices = {
         item["instrument_id"]: item["price"] for item in client.get("/api/v1/prices?limit=1000", position)["items"]
     }
-    held = [line["instrument_id"] for line in shown.state["positions"] if line["instrument_id"] != _CASH]
-    names = {security_id: client.get(f"/api/v1/securities/{security_id}", position) for security_id in held}
     out.print(overview(figures, f"{plan.until:%A}, {plan.until.day} {plan.until:%B %Y}", out))
     out.print()
-    out.print(positions(shown.state, prices, names))
+    out.print(positions(shown.state, prices, securities))
     out.print()
 
 
@@ -96,7 +94,9 @@ _DISPENSABLE: Final = ("Pos.", "Realised", "Unrealised", "Cash")
 """The columns that a narrow terminal goes without, the first one first."""
 
 
-def positions(state: dict[str, Any], prices: dict[str, Decimal], names: dict[str, dict[str, str]]) -> Table:
+def positions(
+    state: dict[str, Any], prices: Mapping[str, Decimal], securities: Mapping[str, Mapping[str, str]]
+) -> Table:
     """Return the table of the positions of one portfolio, the largest first and cash last."""
     shown = table(f"Positions of {state['portfolio_name']} ({state['portfolio_id']})")
     shown.add_column("Ticker", no_wrap=True, footer="Total")
@@ -106,7 +106,7 @@ def positions(state: dict[str, Any], prices: dict[str, Decimal], names: dict[str
     for line in sorted(state["positions"], key=lambda line: (line["instrument_id"] == _CASH, -line["market_value"])):
         instrument_id = line["instrument_id"]
         cash = instrument_id == _CASH
-        name = {"ticker": _CASH, "name": ""} if cash else names[instrument_id]
+        name = securities.get(instrument_id, {"ticker": instrument_id, "name": ""})
         shown.add_row(
             name["ticker"],
             Text(name["name"], no_wrap=True, overflow="ellipsis"),
@@ -128,5 +128,6 @@ def suggestions(url: str) -> list[str]:
         "Try next:",
         f"  curl '{path}/state'",
         f"  curl '{path}/performance?from=2026-10-01'",
+        f"  curl '{url}/api/v1/rebalances?limit=1'",
         f"  and every route with examples in a browser: {url}/docs",
     ]

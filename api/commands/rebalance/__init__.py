@@ -135,13 +135,17 @@ def routes(runs: Runs) -> APIRouter:
 
 
 def _accepted(done: Answered) -> Response:
-    """Return the answer to what is recorded and done later: where to ask for it."""
-    body = bytes(done.told.body)
+    """Return the answer to what is recorded and done later: where to ask for it.
+
+    The place names the position too: whoever goes there at once would be told that there is no such operation.
+    """
+    body, position = bytes(done.told.body), int(done.headers["x-position"])
+    operation_id = msgspec.json.decode(body, type=Operation).operation_id
     headers = {
-        "Location": f"{OPERATIONS}/{msgspec.json.decode(body, type=Operation).operation_id}",
+        "Location": f"{OPERATIONS}/{operation_id}?at_least={position}",
         "Preference-Applied": "respond-async",
     }
-    return Response(with_position(body, int(done.headers["x-position"])), 202, headers=done.headers | headers)
+    return Response(with_position(body, position), 202, headers=done.headers | headers)
 
 
 async def _nothing(_: Rebalance, __: Sequence[Event]) -> bytes:

@@ -83,12 +83,12 @@ class RebalanceOptions(Body):
     """Nothing is sold."""
     sell_only: StrictBool = False
     """Nothing is bought."""
-    do_not_trade: Annotated[list[str], Field(json_schema_extra={"maxItems": MAX_NAMED, "items": _SECURITY_ID})] = []  # noqa: RUF012
+    do_not_trade: Annotated[list[str], Field(max_length=MAX_NAMED, json_schema_extra={"items": _SECURITY_ID})] = []  # noqa: RUF012
     """Securities that are left as they are; their bands still bind."""
     min_trade: Number = ZERO
     """No trade is worth less, unless it brings a security back into its band."""
     lot_size: Annotated[
-        dict[str, Number], Field(json_schema_extra={"maxProperties": MAX_NAMED, "propertyNames": _SECURITY_ID})
+        dict[str, Number], Field(max_length=MAX_NAMED, json_schema_extra={"propertyNames": _SECURITY_ID})
     ] = {}  # noqa: RUF012
     """By security: its position is a whole multiple of this, instead of one share."""
     on_infeasible: OnInfeasible = OnInfeasible.ERROR
