@@ -113,7 +113,10 @@ def on_database(command: Callable[[Settings], Awaitable[T]], data_dir: Path | No
     if settings.database_url is None:
         addresses = running(settings.data_dir)
         if addresses is None or addresses.database_url is None:
-            raise Failed(f"nothing runs on {settings.data_dir}: start `./run serve`, or set DATABASE_URL or --data-dir")
+            raise Failed(
+                f"nothing runs on {settings.data_dir}: start `./run serve`, or say where it runs with DATABASE_URL or "
+                "--data-dir (for the demo: --data-dir .data/demo)"
+            )
         settings = settings.model_copy(update={"database_url": addresses.database_url})
 
     async def main() -> T:

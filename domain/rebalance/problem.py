@@ -51,8 +51,10 @@ class Problem(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def cash_to_keep(self) -> Decimal:
-        """What has to stay in cash, exactly."""
+        """What has to stay in cash, exactly; of a portfolio that is worth nothing, nothing (contract "002", MV = 0)."""
         options = self.options
+        if not self.market_value:
+            return ZERO
         part = EXACT.divide(EXACT.multiply(self.market_value, options.min_cash_percent), _HUNDRED)
         return EXACT.add(options.min_cash, part)
 

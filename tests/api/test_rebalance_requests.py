@@ -140,3 +140,16 @@ async def test_a_rebalance_is_deleted_by_its_version(client: httpx2.AsyncClient)
     is_problem(await client.delete(f"{path}?version=1"), 404, "not-found")
     is_problem(await client.delete("/api/v1/rebalances/x%00?version=1"), 404, "not-found")
     is_problem(await client.get(path), 404, "not-found")
+
+
+async def test_a_parameter_that_is_not_known_is_refused_before_anything_is_recorded(
+    client: httpx2.AsyncClient, behind: Behind
+) -> None:
+    await market(client, "ACC-1")
+    model_id = await model(client, "ACC-1")
+    before = await behind.log.head()
+    for path in ("portfolio/ACC-1", f"model/{model_id}"):
+        answer = await client.post(f"/api/v1/rebalance/{path}?prewiew=true")
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["parameter"] == "prewiew"
+    assert await behind.log.head() == before

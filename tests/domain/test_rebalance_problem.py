@@ -63,6 +63,12 @@ def test_an_amount_and_a_lot_where_none_is_named() -> None:
     assert (problem.lot(A), problem.lot(B)) == (D(1), D(5))
 
 
+def test_of_a_portfolio_worth_nothing_nothing_has_to_stay_in_cash() -> None:
+    empty = Problem(ZERO, (Line("A", Decimal(10), ZERO, Decimal(50), ZERO, ZERO),), Options(min_cash=Decimal(100)))
+    assert (empty.cash_to_keep, empty.spendable) == (ZERO, ZERO)
+    assert check(empty, [ZERO]) == []
+
+
 def test_the_objective_is_the_deviation_or_what_is_traded() -> None:
     problem = one("3", cash="70")
     quantities = [D("4.5")]

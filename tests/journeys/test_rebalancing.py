@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.api.asking import is_problem, opening, trade, updating
+from tests.api.asking import is_problem, opening, pricing, trade, updating
 from tests.journeys import hard
 from tests.journeys.desk import asked, judged, modelled, prices_of, stocked, told
 from tests.servers.application import Application, application
@@ -139,13 +139,31 @@ async def test_a_run_asked_for_later_is_an_operation(http: httpx2.AsyncClient) -
 async def test_where_cash_binds_a_solver_has_a_part_in_the_answer(app: Application, http: httpx2.AsyncClient) -> None:
     result = await hard.by_a_solver(http, await hard.hard_model(http))
     certificate = result["certificate"]
-    assert certificate["solver"].startswith("HiGHS")
+    assert " by cvxpy " in certificate["solver"]
     assert certificate["options"] == ["min_cash"]
     assert result["cash_after"] >= hard.KEPT
     assert app.children("write_side.optimiser.worker")
     path = f"/api/v1/rebalances/{result['rebalance_id']}"
     verified = (await asked(http, "GET", f"{path}/verification", headers=WAITING)).json()
     assert (verified["valid"], verified["faults"]) == (True, [])
+
+
+async def test_an_explanation_is_the_same_when_it_is_told_again(http: httpx2.AsyncClient) -> None:
+    (name, price), narrow = next(iter(PRICES.items())), "0.005"
+    await asked(http, "POST", "/api/v1/prices", pricing({name: str(price)}))
+    await asked(http, "POST", "/api/v1/portfolios", opening("NARROW", cash_balance=str(price * 100)))
+    positions = [{"security_id": name, "target": "9.42", "low_drift": narrow, "high_drift": narrow}]
+    body = {"name": "Narrow", "positions": positions, "portfolios": ["NARROW"]}
+    model_id = (await asked(http, "POST", "/api/v1/models", body)).json()["model_id"]
+    path, key = f"/api/v1/rebalance/model/{model_id}", {"Idempotency-Key": "narrow"}
+    first = await asked(http, "POST", path, headers=key)
+    (none,) = told(first)
+    (security,) = none["error"]["securities"]
+    assert security["reason"] == "band-narrower-than-one-share"
+    assert ["low_drift", "high_drift"] in [list(fix["set"]) for fix in security["fixes"]]
+    again = await asked(http, "POST", path, headers=key)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.content == first.content
 
 
 ALLOCATIONS: Final = {

@@ -78,7 +78,7 @@ class Rebalanced:
         """Return the cells of the preview: of the rows by ticker, and of the last line, which is cash."""
         cells = {ticker: _preview(row) for ticker, row in self.rows.items()}
         parts = (self.cash / self.value, self.cash_after / self.value)
-        return cells | {"Cash": [f"{_rounded(100 * part, 2)}%" for part in parts]}
+        return cells | {"Cash": [f"{rounded(100 * part, 2)}%" for part in parts]}
 
     def line(self) -> list[str]:
         """Return the cells of its line in the table of a run, without the name."""
@@ -86,7 +86,7 @@ class Rebalanced:
         sells = -sum(amount for amount in traded if amount < 0)
         buys = sum(amount for amount in traded if amount > 0)
         whole = [f"{round(amount):,}" for amount in (sells, buys, self.cash, self.cash_after)]
-        off = _rounded(sum((row.off for row in self.rows.values()), Fraction()), 2)
+        off = rounded(sum((row.off for row in self.rows.values()), Fraction()), 2)
         return [str(len(traded)), *whole, f"{off:,}", "OPTIMAL,", "closed-form"]
 
 
@@ -121,13 +121,19 @@ def _row(position: dict[str, Any] | None, held: Fraction, price: Fraction, value
 
 def _preview(row: Row) -> list[str]:
     """Return the cells of a row; weights are rounded as the application does: to six places, then for the table."""
-    percents = [100 * part for part in (_rounded(row.weight, 6), row.target, row.low, row.high)]
-    weight, target, low, high = (str(_rounded(Fraction(percent), 2)) for percent in percents)
-    after = _rounded(Fraction(_rounded(100 * row.wanted * row.price / row.value, 4)), 2)
-    traded = [f"{row.trade:+,}", f"{round(row.trade * row.price):,}"] if row.trade else []
-    return [f"{row.held:,}", f"{weight}%", f"{target}%", low, "–", f"{high}%", *traded, f"{after}%"]
+    percents = [100 * part for part in (rounded(row.weight, 6), row.target, row.low, row.high)]
+    weight, target, low, high = (str(rounded(Fraction(percent), 2)) for percent in percents)
+    after = rounded(Fraction(rounded(100 * row.wanted * row.price / row.value, 4)), 2)
+    traded = [f"{_whole(row.trade):+,}", f"{round(row.trade * row.price):,}"] if row.trade else []
+    return [f"{_whole(row.held):,}", f"{weight}%", f"{target}%", low, "–", f"{high}%", *traded, f"{after}%"]
 
 
-def _rounded(number: Fraction, places: int) -> Decimal:
+def _whole(shares: Fraction) -> int:
+    """Return a number of shares that is whole."""
+    assert shares.denominator == 1
+    return shares.numerator
+
+
+def rounded(number: Fraction, places: int) -> Decimal:
     """Return the number with so many places, half-even."""
     return Decimal(round(number * 10**places)).scaleb(-places)

@@ -23,7 +23,7 @@ SIZES: Final = (32, 64, 128, 320, 1000)
 """Lines of the compiled problems; a cover takes the smallest that holds it."""
 SLOTS: Final = 3
 """Pieces of a line, where one has several."""
-TIME_LIMIT: Final = 1.0
+TIME_LIMIT: Final = 0.8
 """Seconds for one solver; its nodes are limited too, so that in the ordinary case no clock decides."""
 NODES: Final = 20_000
 TRUST: Final = 1e-9

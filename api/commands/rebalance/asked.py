@@ -29,6 +29,7 @@ class OfPortfolio(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, request: Request) -> Self:
         """Return what the query says; raises ``RequestProblem`` (422)."""
+        _only(request, "model_id", "preview", "at_least")
         return cls(request.query_params.get("model_id"), _preview(request))
 
 
@@ -41,6 +42,7 @@ class OfModel(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, request: Request) -> Self:
         """Return what query and ``Prefer`` say; raises ``RequestProblem`` (422). A preview is never made later."""
+        _only(request, "preview", "at_least")
         preview = _preview(request)
         return cls(preview, not preview and _prefers_later(received(request.scope).headers.get(b"prefer", b"")))
 
@@ -62,6 +64,17 @@ class Deletion(msgspec.Struct, frozen=True):
         if not _VERSION.match(text):
             raise RequestProblem(unfit(Misfit("parameter", "version", f"{text[:40]!a} is not a version")))
         return cls(int(text))
+
+
+def _only(request: Request, *known: str) -> None:
+    """Raise ``RequestProblem`` (422) for a parameter that is not known: a misspelt preview would be recorded."""
+    faults = [
+        Misfit("parameter", name[:40], f"is not a parameter that is known here: {', '.join(known)}")
+        for name in request.query_params
+        if name not in known
+    ]
+    if faults:
+        raise RequestProblem(unfit(*faults))
 
 
 def _preview(request: Request) -> bool:

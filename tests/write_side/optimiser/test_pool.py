@@ -210,24 +210,26 @@ async def test_the_real_worker_solves_a_cover_and_ends_with_its_input() -> None:
 
 async def test_the_real_worker_ends_with_its_parent() -> None:
     program = """
-import os, subprocess, sys
+import os, signal, subprocess, sys
 command = [sys.executable, "-m", "write_side.optimiser.worker", "HIGHS", str(os.getpid())]
-worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+worker = subprocess.Popen(command, stdout=subprocess.PIPE)  # its input stays open: that is not what ends it
 print(worker.pid, flush=True)
 worker.stdout.readline()
 print("ready", flush=True)
-sys.stdin.read()
+signal.pause()
 """
+    theirs, ours = os.pipe()
     parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=FAKE.parents[3],
-    )  # fmt: skip
+        sys.executable, "-c", program, stdin=theirs, stdout=asyncio.subprocess.PIPE, cwd=FAKE.parents[3]
+    )
+    os.close(theirs)
     assert parent.stdout is not None
     worker = int(await parent.stdout.readline())
     assert await parent.stdout.readline() == b"ready\n"
     parent.kill()
     await parent.wait()
     await until(lambda: not is_alive(worker) or _is_zombie(worker))
+    os.close(ours)
 
 
 def _is_zombie(process: int) -> bool:
