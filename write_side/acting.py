@@ -109,7 +109,7 @@ class Acting:
             except Unavailable as error:
                 await self.work.checkpoint(self.policy.name)  # raises where it is the log that is away: no attempt then
                 failure = told(error)
-            except Exception as error:
+            except Exception as error:  # whatever it is: a person sees it parked with its reason
                 log.exception("work failed", policy=self.policy.name, position=recorded.position, error=str(error))
                 await self.park(recorded.position, attempts=attempt, error=told(error))
                 return True
@@ -149,7 +149,7 @@ class Acting:
                 await self._act(await event_at(self.pages, position))
             except FoliologError as error:
                 await self.work.failed_again(self.policy.name, position, told(error))
-            except Exception as error:
+            except Exception as error:  # it stays parked, with the new reason
                 log.exception("parked work failed again", policy=self.policy.name, position=position, error=str(error))
                 await self.work.failed_again(self.policy.name, position, told(error))
             else:

@@ -73,7 +73,7 @@ class Follower:
                     await self._follow(work)
             except (Unavailable, Overtaken) as error:
                 log.warning("policy interrupted, it begins again at its checkpoint", policy=name, error=str(error))
-            except Exception as error:
+            except Exception as error:  # a defect of ours: told, and everything since the checkpoint is begun again
                 log.exception("policy failed, it begins again at its checkpoint", policy=name, error=str(error))
             finally:
                 self.leading = False
