@@ -6,6 +6,7 @@ bare thread has 28 digits, which loses a cent inside the bounds below.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import (
     ROUND_HALF_EVEN,
     Context,
@@ -129,6 +130,14 @@ def share_of_units(part: int, whole: int) -> Decimal:
 def _in_millionths(count: int) -> Decimal:
     """Return so many millionths, as a number that ``str`` writes plainly."""
     return Decimal(plain(EXACT.multiply(Decimal(count), _MILLIONTH)))
+
+
+def summed(numbers: Iterable[Decimal]) -> Decimal:
+    """Return the sum, exactly; 0 of none."""
+    result, add = ZERO, EXACT.add
+    for number in numbers:
+        result = add(result, number)
+    return result
 
 
 def eighth_place(number: Decimal) -> Decimal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -13,7 +12,7 @@ from domain.errors import NotFound
 from domain.portfolio import PORTFOLIO_ID
 from domain.returns import Closed, Measured, measure
 from domain.valuation import worth
-from domain.values import DIVIDE, EXACT, ONE, ZERO, money, ratio, share
+from domain.values import DIVIDE, EXACT, ONE, ZERO, money, ratio, share, summed
 from read_side.rendered import Rendered, RenderedCopy
 from read_side.returns import Track, Tracks
 from read_side.states import States
@@ -126,11 +125,11 @@ def performance_json(track: Track, span: tuple[date, date], risk_free_rate: Deci
 def _exposures(track: Track, total: Decimal) -> dict[str, Any]:
     """Return exposures, leverage and concentration, each rounded once from the exact market values."""
     values = _market_values(track)
-    long = _sum([value for value in values if value > 0])
-    short = _sum([value.copy_negate() for value in values if value < 0])
+    long = summed([value for value in values if value > 0])
+    short = summed([value.copy_negate() for value in values if value < 0])
     gross = EXACT.add(long, short)
     sizes = sorted((value.copy_abs() for value in values), reverse=True)
-    squares = _sum([EXACT.multiply(size, size) for size in sizes])
+    squares = summed([EXACT.multiply(size, size) for size in sizes])
     whole = total.copy_abs()
     return {
         "long_exposure": amount(money(long)),
@@ -140,7 +139,7 @@ def _exposures(track: Track, total: Decimal) -> dict[str, Any]:
         "leverage": number(share(gross, total)) if total else None,
         "position_count": len(values),
         "largest_weight": number(share(sizes[0] if sizes else ZERO, whole)),
-        "top_five_weight": number(share(_sum(sizes[:_TOP]), whole)),
+        "top_five_weight": number(share(summed(sizes[:_TOP]), whole)),
         "hhi": number(share(squares, EXACT.multiply(whole, whole))),
     }
 
@@ -171,14 +170,7 @@ def _market_values(track: Track) -> list[Decimal]:
 
 def _unrealized(track: Track) -> Decimal:
     costs = [holding.cost for holding in track.row.facts.positions.values()]
-    return EXACT.subtract(_sum(_market_values(track)), _sum(costs))
-
-
-def _sum(values: Sequence[Decimal]) -> Decimal:
-    total = ZERO
-    for value in values:
-        total = EXACT.add(total, value)
-    return total
+    return EXACT.subtract(summed(_market_values(track)), summed(costs))
 
 
 def _shown(figure: Decimal | None) -> msgspec.Raw | None:

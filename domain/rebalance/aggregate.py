@@ -22,7 +22,7 @@ from domain.rebalance.events import (
 from domain.rebalance.options import Options
 from domain.rebalance.outcome import Answer, Certificate
 from domain.rebalance.problem import Line, Problem
-from domain.values import EXACT, ZERO
+from domain.values import EXACT, ZERO, summed
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _NOTHING = ModelPosition(security_id="", target=ZERO, low_drift=ZERO, high_drift=ZERO)
@@ -145,7 +145,10 @@ class Rebalance(Aggregate):
     ) -> Self:
         """Return the result of a portfolio in a run, under the id that this pair always has."""
         rebalance_id = rebalance_id_of(run.run_id, portfolio_id)
-        cost = sum_of(quantity_cost(problem, answer.quantities))
+        cost = summed(
+            EXACT.multiply(quantity, line.price)
+            for line, quantity in zip(problem.lines, answer.quantities, strict=True)
+        )
         return cls._create(
             RebalanceRecorded,
             id=cls.stream(rebalance_id),
@@ -221,16 +224,3 @@ def problem_of(
             )
         )
     return Problem(cash, tuple(lines), options)
-
-
-def quantity_cost(problem: Problem, quantities: Sequence[Decimal]) -> list[Decimal]:
-    """Return the value of each quantity at the problem's prices, exactly."""
-    return [EXACT.multiply(quantity, line.price) for line, quantity in zip(problem.lines, quantities, strict=True)]
-
-
-def sum_of(values: Sequence[Decimal]) -> Decimal:
-    """Return the sum, exactly."""
-    total = ZERO
-    for value in values:
-        total = EXACT.add(total, value)
-    return total

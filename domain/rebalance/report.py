@@ -10,10 +10,10 @@ import msgspec
 
 from domain.investment_model import ModelPosition
 from domain.rebalance.aggregate import problem_of
-from domain.rebalance.checking import BANDS, Violation, check, objective
+from domain.rebalance.checking import BANDS, check, objective
 from domain.rebalance.options import Options
 from domain.rebalance.outcome import Certificate, Proof
-from domain.values import EXACT, ZERO, quantized_ratio
+from domain.values import EXACT, ZERO, quantized_ratio, summed
 
 _HUNDRED = Decimal(100)
 
@@ -118,7 +118,7 @@ def faults(run: RunFacts, rebalance: RebalanceFacts) -> list[str]:
         if breaches != list(certificate.breaches):
             found.append("the breaches of bands are not those that the certificate names")
         violations = [violation for violation in violations if violation.rule not in BANDS]
-        reached = _sum(breaches)
+        reached = summed(breach.by for breach in breaches)
     else:
         reached = objective(problem, quantities)
     found.extend(f"{violation.security_id or 'cash'}: {violation.rule} by {violation.by}" for violation in violations)
@@ -127,10 +127,3 @@ def faults(run: RunFacts, rebalance: RebalanceFacts) -> list[str]:
     if EXACT.subtract(certificate.objective, certificate.lower_bound) != certificate.gap or certificate.gap < 0:
         found.append("the gap is not the distance between objective and lower bound")
     return found
-
-
-def _sum(breaches: Sequence[Violation]) -> Decimal:
-    total = ZERO
-    for breach in breaches:
-        total = EXACT.add(total, breach.by)
-    return total

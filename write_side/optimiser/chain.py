@@ -23,7 +23,7 @@ from domain.rebalance import (
     objective,
 )
 from domain.rebalance.checking import BANDS, Violation, told
-from domain.values import EXACT, ONE, ZERO, plain
+from domain.values import EXACT, ONE, plain, summed
 from write_side.gate import SLICE, Gate
 from write_side.optimiser.batch import Batch
 from write_side.optimiser.cashbound import CashBound
@@ -165,10 +165,10 @@ def _without(problem: Problem) -> _Found:
     held = tuple(line.held for line in problem.lines)
     of_held = tuple(check(problem, held))
     if all(violation.rule in BANDS for violation in of_held):
-        by_holding = _sum(of_held), objective(problem, held)
-        if by_holding <= (_sum(breaches), objective(problem, quantities)):
+        by_holding = summed(breach.by for breach in of_held), objective(problem, held)
+        if by_holding <= (summed(breach.by for breach in breaches), objective(problem, quantities)):
             quantities, breaches = held, of_held
-    reached, bound = _tidy(_sum(breaches)), _tidy(_least_breach(problem))
+    reached, bound = _tidy(summed(breach.by for breach in breaches)), _tidy(_least_breach(problem))
     certificate = _certificate(
         problem, Proof.NEAREST, reached, bound, BoundBy.SEPARABILITY, "nearest", breaches=breaches
     )
@@ -226,13 +226,6 @@ def _refuse(violations: Sequence[Violation], problem: Problem) -> None:
     """Raise ``Broken``: an answer that does not pass the check is a defect."""
     wrong = "; ".join(told(violation) for violation in violations) or "not what was computed"
     raise Broken(f"the optimiser's answer to the problem {problem.digest} does not pass the check: {wrong}")
-
-
-def _sum(breaches: Sequence[Violation]) -> Decimal:
-    total = ZERO
-    for breach in breaches:
-        total = EXACT.add(total, breach.by)
-    return total
 
 
 def _tidy(money: Decimal) -> Decimal:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from typing import Final
 
 from domain.investment_model.rules import MAX_DRIFT, MAX_DRIFT_PLACES
 from domain.rebalance import Fix
-from domain.values import EXACT, ZERO
+from domain.values import EXACT, ZERO, summed
 from domain.values import places as places_of
 from write_side.optimiser.picks import at_least
 from write_side.optimiser.repairs import fewest, lowerings, tidy, told_for_all
@@ -46,7 +46,7 @@ def _together(trial: Trial, named: Sequence[int]) -> dict[int, list[Fix]]:
         return {}
     savings = {place: saved for place, saved in widening.savings(drift).items() if saved > 0}
     short = EXACT.subtract(trial.minimum, trial.problem.spendable)
-    spare = EXACT.subtract(_sum(savings.values()), short)
+    spare = EXACT.subtract(summed(savings.values()), short)
     for place in sorted(savings, key=lambda place: savings[place]):
         if savings[place] <= spare:
             spare = EXACT.subtract(spare, savings.pop(place))
@@ -156,10 +156,3 @@ def less_cash_kept(trial: Trial, fixes: dict[int, Fix], overall: Fix = NOTHING) 
 
 def _percent(millionths: int) -> Decimal:
     return tidy(EXACT.scaleb(Decimal(millionths), -MAX_DRIFT_PLACES))
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    total = ZERO
-    for value in values:
-        total = EXACT.add(total, value)
-    return total

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from domain.investment_model.rules import MAX_POSITIONS, MAX_TARGET
 from domain.rebalance import Fix, Line, Mode, Options, Problem
-from domain.values import EXACT, ZERO
+from domain.values import EXACT, ZERO, summed
 from write_side.optimiser.exact import Choice, Exact
 
 NOTHING: Final = Fix()
@@ -88,7 +88,7 @@ class Trial:
     @cached_property
     def room(self) -> Decimal:
         """The percentages that targets may still rise together."""
-        return max(ZERO, EXACT.subtract(MAX_TARGET, _sum(line.target for line in self.problem.lines)))
+        return max(ZERO, EXACT.subtract(MAX_TARGET, summed(line.target for line in self.problem.lines)))
 
     @cached_property
     def full(self) -> bool:
@@ -197,10 +197,3 @@ def _without(options: Options, drops: Iterable[str]) -> Options:
 
 def _cash_to_keep(fixes: Iterable[Fix]) -> dict[str, Decimal]:
     return {name: fix.set[name] for fix in fixes for name in ("min_cash", "min_cash_percent") if name in fix.set}
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    total = ZERO
-    for value in values:
-        total = EXACT.add(total, value)
-    return total

@@ -41,7 +41,7 @@ def whole(amount: Decimal) -> Text:
 
 
 def price(figure: Decimal) -> Text:
-    """Return a price with all its places, at least two."""
+    """Return a price with all its places, at least two; it is finite, so its exponent is a number."""
     return Text(f"{figure:,}" if figure.as_tuple().exponent < -2 else f"{figure:,.2f}")  # type: ignore[operator]
 
 

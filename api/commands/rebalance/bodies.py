@@ -83,13 +83,13 @@ class RebalanceOptions(Body):
     """Nothing is sold."""
     sell_only: StrictBool = False
     """Nothing is bought."""
-    do_not_trade: Annotated[list[str], Field(max_length=MAX_NAMED, json_schema_extra={"items": _SECURITY_ID})] = []  # noqa: RUF012
+    do_not_trade: Annotated[list[str], Field(max_length=MAX_NAMED, json_schema_extra={"items": _SECURITY_ID})] = []  # noqa: RUF012 - pydantic copies it
     """Securities that are left as they are; their bands still bind."""
     min_trade: Number = ZERO
     """No trade is worth less, unless it brings a security back into its band."""
     lot_size: Annotated[
         dict[str, Number], Field(max_length=MAX_NAMED, json_schema_extra={"propertyNames": _SECURITY_ID})
-    ] = {}  # noqa: RUF012
+    ] = {}  # noqa: RUF012 - pydantic copies it
     """By security: its position is a whole multiple of this, instead of one share."""
     on_infeasible: OnInfeasible = OnInfeasible.ERROR
     """`nearest`: where nothing fits, what leaves the bands by the least value; cash and all options hold."""
