@@ -40,6 +40,7 @@ from api.errors import Answers, OwnBody
 from api.metrics import HttpMetrics, InFlight
 from api.middleware import Http
 from api.queries.system import Health
+from api.seed_001 import of_seed_001
 from read_side.analytics import Analytics
 from read_side.asset_allocation import Allocations
 from read_side.investment_model import InvestmentModels
@@ -133,7 +134,7 @@ def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application
     app = Application(
         layer=lambda inner: Http(
             inner,
-            answers=Answers((OF_SEED_000, *own_bodies)),
+            answers=Answers((OF_SEED_000, of_seed_001(deps.clock), *own_bodies)),
             metrics=HttpMetrics(deps.registry, deps.in_flight),
             in_flight=deps.in_flight,
             log_all=deps.log_all,

@@ -44,6 +44,9 @@ CATALOGUE: Mapping[str, Kind] = {
     "version-conflict": Kind(
         409, "It has another version than the request names", "Read it again, decide again, and send its new version."
     ),
+    "batch-in-progress": Kind(
+        409, "Another run is sending batches", "Only one at a time does; look at GET /api/v1/batches for it."
+    ),
     "idempotency-key-in-flight": Kind(
         409, "The first request with this key is being answered", "Repeat the request to get the first one's answer."
     ),
@@ -82,6 +85,14 @@ CATALOGUE: Mapping[str, Kind] = {
         428, "A version is needed", "Give the version you have read: If-Match with its ETag, or the parameter version."
     ),
     "internal-error": Kind(500, "Something is wrong here", "It is not your request. Report the correlation id."),
+    "file-not-written": Kind(
+        500, "The file cannot be written", "The batch is FAILED and goes first next time. Look at OUTPUT_DIR."
+    ),
+    "cli-failed": Kind(
+        502,
+        "The accounting CLI has failed",
+        "The batch is FAILED and goes first next time, with the same file. GET /api/v1/batches/{id} has its output.",
+    ),
     "unavailable": Kind(503, "Not available now", "The same request may succeed later; see Retry-After."),
     "service-unavailable": Kind(
         503,

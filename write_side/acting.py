@@ -1,4 +1,4 @@
-"""What a policy makes of one event after the other: side by side by stream, each tried again, then parked."""
+"""What a policy makes of one event after the other: side by side by lane, each tried again, then parked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
 
 import structlog
 
@@ -14,6 +16,9 @@ from domain.base import Recorded
 from domain.errors import FoliologError, Unavailable
 from write_side.policies import Policy, context_of
 from write_side.work import Pages, Work, event_at, told
+
+LONGEST_PAUSE: Final = 60.0
+"""Seconds between two attempts at most."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,20 +57,21 @@ class Acting:
         return next(iter(self._unfinished)) - 1 if self._unfinished else read
 
     def take(self, events: Sequence[Recorded]) -> None:
-        """Begin to work on these, the next of the log, each behind those of its stream."""
+        """Begin to work on these, the next of the log, each behind those of its lane."""
         for recorded in events:
             self._unfinished[recorded.position] = None
-            queue = self._queues.get(recorded.stream)
+            lane = self.policy.lane(recorded)
+            queue = self._queues.get(lane)
             if queue is not None:
                 queue.append(recorded)
                 continue
-            self._queues[recorded.stream] = deque([recorded])
-            task = asyncio.create_task(self._stream(recorded.stream), name=f"{self.policy.name} {recorded.stream}")
+            self._queues[lane] = deque([recorded])
+            task = asyncio.create_task(self._lane(lane), name=f"{self.policy.name} {lane}")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
     def check(self) -> None:
-        """Raise what has kept a stream from going on: ``StoreUnavailable``, or a defect of ours."""
+        """Raise what has kept a lane from going on: ``StoreUnavailable``, or a defect of ours."""
         for task in [task for task in self._tasks if task.done()]:
             task.result()
             self._tasks.discard(task)
@@ -88,22 +94,22 @@ class Acting:
     def _ended(self, _: asyncio.Task[None]) -> None:
         self.moved.set()
 
-    async def _stream(self, stream: str) -> None:
-        """Work on the events of a stream in their order, until there is none left or it is to end."""
-        queue = self._queues[stream]
+    async def _lane(self, lane: str) -> None:
+        """Work on the events of a lane in their order, until there is none left or it is to end."""
+        queue = self._queues[lane]
         while queue and not self._ending.is_set() and not self.stopping.is_set():
             if not await self._settle(queue[0]):
                 return
             del self._unfinished[queue.popleft().position]
             self.moved.set()
         if not queue:
-            del self._queues[stream]
+            del self._queues[lane]
 
     async def _settle(self, recorded: Recorded) -> bool:
         """Return once the event is done or parked; False when it is neither because this is to end."""
         if recorded.position in self.parked.get(recorded.stream, ()):
             return True
-        for attempt in range(1, self.attempts + 1):
+        for attempt in count(1):
             try:
                 await self._act(recorded)
             except Unavailable as error:
@@ -116,11 +122,12 @@ class Acting:
             else:
                 await self._take_up_parked(recorded)
                 return True
-            if attempt == self.attempts:
+            if attempt >= self.attempts and not self.policy.patient:
                 await self.park(recorded.position, attempts=attempt, error=failure)
-            elif not await self._paused(self.first_pause * 2 ** (attempt - 1)):
+                return True
+            if not await self._paused(min(self.first_pause * 2 ** min(attempt - 1, 10), LONGEST_PAUSE)):
                 return False
-        return True
+        raise AssertionError("there is always one more attempt")
 
     async def _act(self, recorded: Recorded) -> None:
         async with self._turns:

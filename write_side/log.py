@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from domain.base import A, Aggregate, Event
+from domain.base import A, Aggregate, Event, Recorded
 from domain.errors import FoliologError
 
 ANY_VERSION = 0
@@ -81,6 +81,38 @@ class Appended(msgspec.Struct, frozen=True, kw_only=True):
 
     position: int
     first: int
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a stream stands in the log: the version of its last event, and the position of its first."""
+
+    version: int
+    first: int
+
+
+class Lookups(Protocol):
+    """The log as commands on executions and batches ask it; everything raises ``StoreUnavailable``."""
+
+    async def head(self) -> int:
+        """Return the position of the last event of the log; 0 for an empty log."""
+
+    async def places(self, streams: Sequence[str]) -> dict[str, Place]:
+        """Return where those of the streams stand that exist, in one query."""
+
+    async def recorded_executions(self, after: int, up_to: int, limit: int) -> list[Recorded]:
+        """Return up to ``limit`` events ``ExecutionRecorded`` above ``after`` up to ``up_to``, in order.
+
+        Raises ``Broken``.
+        """
+
+    async def resend_requests(self, after: int, up_to: int) -> list[Recorded]:
+        """Return all events ``ExecutionResendRequested`` above ``after`` up to ``up_to``; raises ``Broken``."""
+
+    async def count_ready_to_send(self, after: int, up_to: int) -> int:
+        """Return how many events of both kinds there are above ``after`` up to ``up_to``."""
+
+    async def at(self, positions: Sequence[int]) -> list[Recorded]:
+        """Return the events at these positions, those that are there, in order; raises ``Broken``."""
 
 
 class EventLog(Protocol):

@@ -26,14 +26,17 @@ class Policy:
     """Whenever one of the events it ``handles`` has happened, it acts.
 
     An event may be given to ``act`` more than once, by two processes at the same moment too: what has been done already
-    must be found done. The events of a stream come in their order, those of ``at_once`` streams side by side. ``act``
-    raises ``Unavailable`` where the same may succeed a moment later; whatever else it raises is for a person.
+    must be found done. Events of one ``lane``, else of one stream, come in their order, ``at_once`` lanes side by side.
+    ``act`` raises ``Unavailable`` where the same may succeed a moment later; whatever else it raises is for a person.
+    ``patient``: what is unavailable is waited for as long as it takes, so that nothing of its lane goes before it.
     """
 
     name: str
     handles: frozenset[type[Event]]
     act: Callable[[Recorded, Context], Awaitable[None]]
     at_once: int = 16
+    lane: Callable[[Recorded], str] = lambda recorded: recorded.stream
+    patient: bool = False
 
 
 def policies(store: EventStore, *, clock: Callable[[], datetime], run: Run) -> tuple[Policy, ...]:

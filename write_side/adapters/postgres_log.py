@@ -17,7 +17,7 @@ from domain.errors import Broken, StoreUnavailable
 from write_side.adapters import arrays
 from write_side.adapters import postgres_sql as sql
 from write_side.adapters.appender import Appender
-from write_side.log import Answer, Appended, Context, Remembered
+from write_side.log import Answer, Appended, Context, Place, Remembered
 
 Connection = psycopg.AsyncConnection[Any]
 _LIMIT = 10.0
@@ -48,7 +48,7 @@ async def connect(database_url: str) -> Connection:
 
 
 class PostgresLog:
-    """The log of events behind the ports ``write_side.log.EventLog``, ``read_side.history.History`` and ``Archive``.
+    """The log behind ``EventLog`` and ``Lookups`` of ``write_side.log``, ``read_side.history.History`` and ``Archive``.
 
     ``appender`` is None in processes that only read.
     """
@@ -116,6 +116,22 @@ class PostgresLog:
 
     async def position_at(self, moment: datetime) -> int:
         return cast(int, (await self._all(sql.POSITION_AT, {"moment": moment}))[0][0])
+
+    async def places(self, streams: Sequence[str]) -> dict[str, Place]:
+        rows = await self._all(sql.PLACES, (list(streams),))
+        return {stream: Place(version, first) for stream, version, first in rows}
+
+    async def recorded_executions(self, after: int, up_to: int, limit: int) -> list[Recorded]:
+        return [_recorded(*row) for row in await self._all(sql.RECORDED_EXECUTIONS, (after, up_to, limit))]
+
+    async def resend_requests(self, after: int, up_to: int) -> list[Recorded]:
+        return [_recorded(*row) for row in await self._all(sql.RESEND_REQUESTS, (after, up_to))]
+
+    async def at(self, positions: Sequence[int]) -> list[Recorded]:
+        return [_recorded(*row) for row in await self._all(sql.AT, (list(positions),))]
+
+    async def count_ready_to_send(self, after: int, up_to: int) -> int:
+        return cast(int, (await self._all(sql.COUNT_READY_TO_SEND, (after, up_to)))[0][0])
 
     async def remembered(self, caller: str, key: str) -> Remembered | None:
         rows = await self._all(sql.REMEMBERED, (caller, key))

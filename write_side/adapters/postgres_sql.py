@@ -80,6 +80,26 @@ with recursive halves (low, high) as (
 select low from halves where low = high
 """
 """By halving: positions are dense and times never run backwards along them."""
+PLACES = """
+select originator_id, max(originator_version), min(notification_id) from es.stored_events
+where originator_id = any(%s) group by originator_id
+"""
+_RECORDED = """
+select notification_id, originator_id, originator_version, topic, state, recorded_at,
+       command_id, correlation_id, causation_id, actor
+from es.stored_events
+"""
+_BETWEEN = "where notification_id > %s and notification_id <= %s"
+_READY = "topic in ('execution.recorded.v1', 'execution.resend-requested.v1')"
+"""As in the partial index, and written out: with a parameter it would not be used."""
+RECORDED_EXECUTIONS = (
+    f"{_RECORDED} {_BETWEEN} and {_READY} and topic = 'execution.recorded.v1' order by notification_id limit %s"
+)
+RESEND_REQUESTS = (
+    f"{_RECORDED} {_BETWEEN} and {_READY} and topic = 'execution.resend-requested.v1' order by notification_id"
+)
+COUNT_READY_TO_SEND = f"select count(*) from es.stored_events {_BETWEEN} and {_READY}"  # noqa: S608 - constants alone
+AT = f"{_RECORDED} where notification_id = any(%s) order by notification_id"
 REMEMBERED = """
 select fingerprint, status, body, version, position, command_id from app.commands where caller = %s and key = %s
 """

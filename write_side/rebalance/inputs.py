@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from domain.errors import Fault, FoliologError, Invalid, NotFound
 from domain.rebalance import (
@@ -19,6 +18,7 @@ from domain.rebalance import (
     ShortHolding,
     problem_of,
 )
+from domain.trading_day import trading_day
 from domain.values import plain
 from write_side.ports import Held
 
@@ -28,7 +28,7 @@ _NAMED = 20
 
 def trade_date(now: datetime) -> str:
     """Return the day in New York, ``YYYY-MM-DD``, on which trades asked for now are meant (contract "002")."""
-    return now.astimezone(ZoneInfo("America/New_York")).date().isoformat()
+    return trading_day(now).isoformat()
 
 
 def securities(run: RebalanceRun, held: Iterable[Held]) -> set[str]:

@@ -1,0 +1,1 @@
+"""The commands on accounting batches (seed 001): send, retry, cancel."""
