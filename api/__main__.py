@@ -15,6 +15,7 @@ def main() -> None:
     from api.cli.demo import demo
     from api.cli.migrate import migrate
     from api.cli.rebalances import verify_rebalances
+    from api.cli.sending import send_executions
     from api.cli.serve import serve
     from api.cli.views import park, rebuild, verify, views
 
@@ -25,7 +26,7 @@ def main() -> None:
         pretty_exceptions_enable=False,
     )
     app.callback()(lambda: None)
-    for command in (serve, demo, views, rebuild, verify, verify_rebalances, park, migrate):
+    for command in (serve, demo, send_executions, views, rebuild, verify, verify_rebalances, park, migrate):
         app.command()(command)
     app(prog_name="./run")
 

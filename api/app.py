@@ -15,7 +15,10 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 import api.commands.asset_allocation
+import api.commands.batch
+import api.commands.execution
 import api.commands.investment_model
+import api.commands.order
 import api.commands.portfolio
 import api.commands.prices
 import api.commands.rebalance
@@ -23,7 +26,10 @@ import api.commands.securities
 import api.commands.work
 import api.queries.analytics
 import api.queries.asset_allocation
+import api.queries.batch
+import api.queries.execution
 import api.queries.investment_model
+import api.queries.order
 import api.queries.portfolio
 import api.queries.prices
 import api.queries.problems
@@ -43,7 +49,10 @@ from api.queries.system import Health
 from api.seed_001 import of_seed_001
 from read_side.analytics import Analytics
 from read_side.asset_allocation import Allocations
+from read_side.batch import Batches
+from read_side.execution import Executions
 from read_side.investment_model import InvestmentModels
+from read_side.order import Orders
 from read_side.past import PastStates
 from read_side.portfolio import Portfolios
 from read_side.prices import Prices
@@ -53,7 +62,10 @@ from read_side.securities import Securities
 from read_side.states import States
 from read_side.transactions import Transactions
 from read_side.work import ParkedWork
+from write_side.batch import Batches as BatchCommands
 from write_side.event_store import EventStore
+from write_side.execution import Recording
+from write_side.order import OrderDesk
 from write_side.ports import Prices as PriceBook
 from write_side.rebalance import Runs
 from write_side.work import Retries
@@ -68,13 +80,16 @@ DESCRIPTION = (
 
 @dataclass(frozen=True, kw_only=True)
 class Commands:
-    """What commands need: the aggregates, prices to value their answers at, when models were last rebalanced; runs."""
+    """What commands need: the aggregates, prices to value their answers at, and what each vertical has of its own."""
 
     store: EventStore
     prices: PriceBook
     retries: Retries
     rebalanced: Rebalanced
     runs: Runs
+    recording: Recording
+    batches: BatchCommands
+    desk: OrderDesk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +108,9 @@ class Queries:
     investment_models: InvestmentModels
     rebalances: Rebalances
     verification: Verification
+    executions: Executions
+    batches: Batches
+    orders: Orders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +186,9 @@ def _routers(deps: Deps, app: Application) -> list[APIRouter]:
         routers.append(api.commands.asset_allocation.routes(told.store, clock))
         routers.append(api.commands.investment_model.routes(told.store, told.rebalanced, clock))
         routers.append(api.commands.rebalance.routes(told.runs))
+        routers.append(api.commands.execution.routes(told.recording, clock))
+        routers.append(api.commands.batch.routes(told.batches))
+        routers.append(api.commands.order.routes(told.desk))
     if asked is not None:
         routers.append(api.queries.analytics.routes(asked.analytics))
         routers.append(api.queries.transactions.routes(asked.transactions))
@@ -175,7 +196,10 @@ def _routers(deps: Deps, app: Application) -> list[APIRouter]:
         routers.append(api.queries.securities.routes(asked.securities))
         routers.append(api.queries.asset_allocation.routes(asked.allocations))
         routers.append(api.queries.investment_model.routes(asked.investment_models))
-        routers.append(api.queries.rebalance.routes(asked.rebalances, asked.verification))
+        routers.append(api.queries.rebalance.routes(asked.rebalances, asked.verification, asked.orders))
+        routers.append(api.queries.execution.routes(asked.executions))
+        routers.append(api.queries.batch.routes(asked.batches))
+        routers.append(api.queries.order.routes(asked.orders))
     if told is not None:
         routers.append(api.commands.work.routes(told.retries))
     if asked is not None:

@@ -23,6 +23,7 @@ from domain.errors import (
     Invalid,
     KeyInFlight,
     KeyReused,
+    NotDelivered,
     NotFound,
     NotYet,
     OutcomeUnknown,
@@ -47,6 +48,7 @@ _CODES: Sequence[tuple[type[FoliologError], str]] = (
     (StoreUnavailable, "store-unavailable"),
     (OutcomeUnknown, "outcome-unknown"),
     (NotYet, "projection-behind"),
+    (NotDelivered, "cli-failed"),
     (Unavailable, "unavailable"),
 )
 """What each branch of the tree is on the wire. A subclass with a code of its own in the catalogue keeps that one."""

@@ -39,3 +39,9 @@ def joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         for name, value in pairs:
             found[name] = found[name] + b", " + value if name in found else value
     return found
+
+
+def prefers_later(scope: Scope) -> bool:
+    """Whether ``respond-async`` is among the preferences of the request (RFC 7240)."""
+    preferences = received(scope).headers.get(b"prefer", b"")
+    return b"respond-async" in (each.partition(b";")[0].strip().lower() for each in preferences.split(b","))

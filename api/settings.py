@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -85,6 +85,52 @@ class Settings(BaseSettings):
     external_service_timeout: Annotated[
         Decimal, Field(gt=0, le=600, description="Seconds for a question to one of these, with all its retries.")
     ] = Decimal(10)
+    trade_service_url: Annotated[
+        str | None, Field(description="Trade Service, which knows the portfolio of an execution that does not say it.")
+    ] = None
+    trade_timeout: Annotated[
+        Decimal, Field(gt=0, le=600, description="Seconds that one call of the Trade Service may take.")
+    ] = Decimal(2)
+    trade_retries: Annotated[int, Field(ge=0, le=100, description="How often a call is repeated after a failure.")] = 3
+    trade_retry_delay_ms: Annotated[
+        int, Field(ge=0, le=60_000, description="Milliseconds before the first repetition, then twice that each time.")
+    ] = 100
+    trade_breaker_failures: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Failed calls in a row after which the Trade Service is left alone.")
+    ] = 10
+    trade_breaker_reset: Annotated[Decimal, Field(gt=0, le=3600, description="Seconds that it is left alone then.")] = (
+        Decimal(10)
+    )
+    request_timeout: Annotated[Decimal, Field(gt=0, le=600, description="Seconds for all look-ups of one request.")] = (
+        Decimal(30)
+    )
+    book_executions: Annotated[
+        bool, Field(description="0: recorded executions are not booked into their portfolios.")
+    ] = True
+    output_dir: Annotated[
+        Path | None, Field(description="Folder for the files of accounting batches; none: files, in DATA_DIR.")
+    ] = None
+    cli_command: Annotated[
+        str | None,
+        Field(
+            description="Accounting CLI, for example `portfolio-cli process --file {file} --output-dir {output_dir}`; "
+            "none: the file alone is the delivery."
+        ),
+    ] = None
+    cli_timeout: Annotated[
+        Decimal, Field(gt=0, le=86_400, description="Seconds that one run of the accounting CLI may take.")
+    ] = Decimal(300)
+    cli_retries: Annotated[int, Field(ge=0, le=100, description="How often it is run again after a failure.")] = 3
+    cli_retry_delay_ms: Annotated[
+        int, Field(ge=0, le=600_000, description="Milliseconds before it is run again, then twice that each time.")
+    ] = 500
+    csv_quantity: Annotated[
+        Literal["quantity", "filled"],
+        Field(description="quantity or filled: which quantity of executions the files have."),
+    ] = "quantity"
+    delete_files: Annotated[
+        bool, Field(description="1: the file of a batch without rejected executions is deleted once it is sent.")
+    ] = False
     solvers: Annotated[
         str,
         Field(min_length=1, description="Solvers for rebalances where cash binds, in order; HIGHS and SCIP are known."),
@@ -99,7 +145,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=3600, description="Seconds that running requests have to end when the server stops.")
     ] = 30
 
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("log_level", "log_format", "csv_quantity", mode="before")
     @classmethod
     def _whatever_the_case(cls, text: Any, info: Any) -> Any:
         if not isinstance(text, str):
@@ -120,7 +166,7 @@ class Settings(BaseSettings):
             raise _wrong("say redis://host:port/0, rediss://... or unix:///path")
         return url
 
-    @field_validator("portfolio_accounting_url", "security_service_url", "pricing_service_url")
+    @field_validator("portfolio_accounting_url", "security_service_url", "pricing_service_url", "trade_service_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("http://", "https://")):
@@ -200,7 +246,7 @@ def _sentence(fault: Any) -> str:
             right = f"say {limits['ge']} or more"
         case "less_than_equal":
             right = f"say {limits['le']} or less"
-        case "enum":
+        case "enum" | "literal_error":
             right = f"say {limits['expected']}"
         case _:
             right = fault["msg"][:1].lower() + fault["msg"][1:]

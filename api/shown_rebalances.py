@@ -9,6 +9,7 @@ from pydantic import WithJsonSchema
 
 from api.documented import PROBLEM_SCHEMA
 from api.shown import Figure, Shown
+from api.shown_orders import SUMMARY, OrdersSummaryShown
 from domain.rebalance import BoundBy, Proof
 
 
@@ -80,6 +81,13 @@ class RebalanceShown(Shown):
     created_at: datetime
     version: int | None
     certificate: CertificateShown
+
+
+class RebalanceWithOrdersShown(RebalanceShown):
+    """A recorded rebalance, and what has become of it."""
+
+    orders: OrdersSummaryShown | None
+    """Null where no orders were sent for it."""
 
 
 class FailedShown(Shown):
@@ -164,6 +172,7 @@ REBALANCE: Final[dict[str, Any]] = {
         "breaches": [],
     },
 }
+REBALANCE_WITH_ORDERS: Final[dict[str, Any]] = {**REBALANCE, "orders": SUMMARY}
 OPERATION: Final[dict[str, Any]] = {
     "operation_id": "6f2b0c9e1d7a4b53a8c4e0f19d2b7c65",
     "status": "DONE",

@@ -16,6 +16,7 @@ FoliologError
 │   ├── OutcomeUnknown          the event log was lost while it committed; the command may be stored
 │   ├── NotYet                  a view is still behind the position asked for
 │   └── RebalancePending        rebalances asked for are not booked yet
+├── NotDelivered                what was accepted could not be handed on to another system; it is kept
 └── Broken                      a defect or damage: stored data that cannot be read, a broken invariant
 """
 
@@ -148,6 +149,12 @@ class RebalancePending(Unavailable):
     def __init__(self, user_id: str, positions: Sequence[int]) -> None:
         super().__init__(f"pending rebalances of {user_id}: {len(positions)}, the oldest from position {positions[0]}")
         self.user_id, self.positions = user_id, positions
+
+
+class NotDelivered(FoliologError):
+    """A batch could not be handed on; it is kept, and goes first next time."""
+
+    code = "not-delivered"
 
 
 class Broken(FoliologError):

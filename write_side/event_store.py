@@ -141,21 +141,24 @@ class EventStore:
         wanted: Sequence[tuple[type[Aggregate], str]],
         decide: Callable[[Sequence[Aggregate | None]], Sequence[Aggregate]],
         context: Context,
+        given: Sequence[Aggregate] = (),
     ) -> Done[Aggregate]:
         """Load several aggregates, None for what does not exist, let ``decide`` change them; store all or nothing.
 
         ``decide`` is given copies, in the order of ``wanted``, and returns those to store: the answer, ``If-Match`` and
         version are about the first of them; what it refuses goes before a stale version. Decided again when any has
-        moved on. Raises what ``decide`` raises, and what ``change`` raises.
+        moved on. Those ``given``, as stale as they may be, are not loaded first. Raises what ``decide`` raises, and
+        what ``change`` raises.
         """
         with self._claims.of(context.remember):
-            return await self._change_all(wanted, decide, context)
+            return await self._change_all(wanted, decide, context, {each.id: each for each in given})
 
     async def _change_all(
         self,
         wanted: Sequence[tuple[type[Aggregate], str]],
         decide: Callable[[Sequence[Aggregate | None]], Sequence[Aggregate]],
         context: Context,
+        given: dict[str, Aggregate],
     ) -> Done[Aggregate]:
         streams = [cls.stream(key) for cls, key in wanted]
         async with AsyncExitStack() as turns:
@@ -163,7 +166,7 @@ class EventStore:
                 await self._turns.take(stream, until=context.began + self._patience)
                 turns.callback(self._turns.leave, stream)
             for _ in range(_ATTEMPTS):
-                known = [self._cache.get(stream) for stream in streams]
+                known = [self._cache.get(stream) or given.pop(stream, None) for stream in streams]
                 try:
                     current = [
                         cached or await self._loaded(cls, key) for cached, (cls, key) in zip(known, wanted, strict=True)

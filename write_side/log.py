@@ -53,6 +53,16 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """When it came in, by the monotonic clock: a command waits only so long, for whatever it waits."""
 
 
+def in_part(context: Context) -> Context:
+    """Return the context of an append that is not the last of its command: one of its own, without the key."""
+    return msgspec.structs.replace(context, command_id=uuid4(), remember=None, began=time.monotonic())
+
+
+def at_last(context: Context) -> Context:
+    """Return the context of the last append of a command, which may come long after the command has begun."""
+    return msgspec.structs.replace(context, began=time.monotonic())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
     """The stored first answer to an idempotency key."""

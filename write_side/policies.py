@@ -8,10 +8,12 @@ from datetime import datetime
 from uuid import uuid4
 
 from domain.base import Event, Recorded
-from domain.portfolio import RebalanceRequested
+from domain.execution import ExecutionRecorded
+from domain.portfolio import PortfolioOpened, RebalanceRequested
 from domain.rebalance import RebalanceRunRequested
 from write_side.asset_allocation import BookRebalances
 from write_side.event_store import EventStore
+from write_side.execution.booking import Bookings, portfolio_of
 from write_side.log import Context
 
 WORKER = "worker"
@@ -39,8 +41,10 @@ class Policy:
     patient: bool = False
 
 
-def policies(store: EventStore, *, clock: Callable[[], datetime], run: Run) -> tuple[Policy, ...]:
-    """Return all policies."""
+def policies(
+    store: EventStore, *, clock: Callable[[], datetime], run: Run, bookings: Bookings | None
+) -> tuple[Policy, ...]:
+    """Return all policies; without ``bookings`` nobody books executions that are recorded meanwhile, also later on."""
 
     async def book(recorded: Recorded, context: Context) -> None:
         """Book the rebalance by asset class that was asked for, and those asked for before it."""
@@ -52,9 +56,21 @@ def policies(store: EventStore, *, clock: Callable[[], datetime], run: Run) -> t
         if isinstance(recorded.event, RebalanceRunRequested) and recorded.event.asynchronous:
             await run(key_of(recorded), context)
 
+    async def book_executions(recorded: Recorded, context: Context) -> None:
+        """Book the execution, or those that have waited for this portfolio."""
+        if bookings is not None:
+            await bookings.after(recorded, store, context, clock=clock)
+
     return (
         Policy(name="asset-class-rebalances", handles=frozenset({RebalanceRequested}), act=book),
         Policy(name="rebalance-runs", handles=frozenset({RebalanceRunRequested}), act=carry_out, at_once=4),
+        Policy(
+            name="bookings",
+            handles=frozenset({ExecutionRecorded, PortfolioOpened}),
+            act=book_executions,
+            lane=portfolio_of,
+            patient=True,
+        ),
     )
 
 

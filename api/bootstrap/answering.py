@@ -10,9 +10,11 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from api import health
 from api.app import Commands, Deps, Queries
+from api.bootstrap.executing import executions, recording
 from api.bootstrap.reading import Reading, database_url_of, prepared, reading, revision
 from api.bootstrap.rebalancing import rebalancing
 from api.bootstrap.registry import PROJECTORS
+from api.bootstrap.sending import batches
 from api.bootstrap.working import parked_work, retries
 from api.gauges import flushes, lags, work
 from api.queries.system import Part, State
@@ -21,7 +23,9 @@ from migrations import NEWEST
 from read_side.adapters.redis_rendered import RedisRendered
 from read_side.analytics import Analytics
 from read_side.asset_allocation import Allocations
+from read_side.batch import Batches
 from read_side.investment_model import InvestmentModels
+from read_side.order import Orders
 from read_side.past import PastStates
 from read_side.portfolio import Portfolios
 from read_side.price_table import PriceTable
@@ -36,6 +40,7 @@ from read_side.work import ParkedWork
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import connect
 from write_side.event_store import EventStore
+from write_side.order import OrderDesk
 
 
 @asynccontextmanager
@@ -73,6 +78,8 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
         states = States(portfolios, table, parts.signals, copy)
         rate = settings.risk_free_rate
         models = InvestmentModels(parts.views, parts.signals)
+        rebalances = Rebalances(parts.views, parts.signals)
+        orders = Orders(parts.views, parts.signals, rebalances)
         asked = Queries(
             portfolios=portfolios,
             states=states,
@@ -84,14 +91,32 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             work=parked,
             allocations=Allocations(parts.views, parts.signals, portfolios, parts.log.head),
             investment_models=models,
-            rebalances=Rebalances(parts.views, parts.signals),
+            rebalances=rebalances,
             verification=Verification(parts.log, parts.signals),
+            executions=executions(parts),
+            batches=Batches(parts.views, parts.signals),
+            orders=orders,
         )
         told = None
         if store is not None:
             runs = await stack.enter_async_context(rebalancing(settings, parts, store, table))
+            out = batches(settings, store, parts.log)
+            stack.push_async_callback(out.sending.close)
             told = Commands(
-                store=store, prices=table, rebalanced=models, runs=runs, retries=retries(parts, store, runs)
+                store=store,
+                prices=table,
+                rebalanced=models,
+                runs=runs,
+                retries=retries(settings, parts, store, runs),
+                recording=await stack.enter_async_context(recording(settings, parts, store, registry)),
+                batches=out,
+                desk=OrderDesk(
+                    store=store,
+                    holdings=runs.means.holdings,
+                    known=orders,
+                    head=parts.log.head,
+                    clock=lambda: datetime.now(UTC),
+                ),
             )
 
         def begin_anew() -> None:

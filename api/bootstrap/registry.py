@@ -6,7 +6,10 @@ from typing import Any
 
 from domain.errors import NotFound
 from projections.asset_allocation import ALLOCATION_PROJECTOR, REBALANCE_TRANSACTION_PROJECTOR
+from projections.batch import BATCH_PROJECTOR
+from projections.execution import EXECUTION_PROJECTOR
 from projections.investment_model import INVESTMENT_MODEL_PROJECTOR
+from projections.order import ORDER_PROJECTOR
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.prices import PRICE_PROJECTOR
 from projections.projector import Projector
@@ -23,8 +26,11 @@ PROJECTORS: tuple[Projector[Any], ...] = (
     TRANSACTION_PROJECTOR,
     INVESTMENT_MODEL_PROJECTOR,
     REBALANCE_PROJECTOR,
+    ORDER_PROJECTOR,
     ALLOCATION_PROJECTOR,
     REBALANCE_TRANSACTION_PROJECTOR,
+    EXECUTION_PROJECTOR,
+    BATCH_PROJECTOR,
 )
 
 

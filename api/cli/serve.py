@@ -94,12 +94,12 @@ async def _work(settings: Settings) -> None:
     from api import bootstrap, serving
 
     stopping = serving.stop_on_signals()
-    async with bootstrap.working(settings) as followers:
-        for follower in followers:
-            follower.start()
+    async with bootstrap.working(settings) as workers:
+        for worker in workers:
+            worker.start()
         serving.spare_the_collector()
         await stopping.wait()
-        await asyncio.gather(*(follower.close(settings.shutdown_timeout) for follower in followers))
+        await asyncio.gather(*(worker.close(settings.shutdown_timeout) for worker in workers))
 
 
 def serve_all(
@@ -127,7 +127,11 @@ def serve_all(
             addresses = Addresses(
                 settings.database_url or started.database_url, settings.redis_url or started.redis_url
             )
-        environment = {"DATABASE_URL": addresses.database_url or "", "REDIS_URL": addresses.redis_url or ""}
+        environment = {
+            "DATABASE_URL": addresses.database_url or "",
+            "REDIS_URL": addresses.redis_url or "",
+            "DATA_DIR": str(settings.data_dir.absolute()),
+        }
         migrate(environment["DATABASE_URL"])
         number = listening.fileno()
         children = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Annotated, Any, Final, Self
 
 import msgspec
@@ -20,11 +21,15 @@ from api.routing import Route
 from api.shown_rebalances import (
     OPERATION,
     REBALANCE,
+    REBALANCE_WITH_ORDERS,
     VERIFICATION,
     OperationShown,
     RebalanceShown,
+    RebalanceWithOrdersShown,
     VerificationShown,
 )
+from read_side.order import Orders
+from read_side.order_rendering import summary_json
 from read_side.rebalance import Rebalanced, Rebalances, RunRow
 from read_side.rebalance_rendering import rebalance_json
 from read_side.rebalance_verification import Verification
@@ -88,7 +93,7 @@ class PortfoliosSearched(Body):
     """Ids of portfolios; one that has no rebalance, or does not exist, adds nothing."""
 
 
-def routes(rebalances: Rebalances, verification: Verification) -> APIRouter:
+def routes(rebalances: Rebalances, verification: Verification, orders: Orders) -> APIRouter:
     """Return the router of these queries."""
     router = APIRouter(route_class=Route, tags=["rebalances"])
     unknown = problems(*_QUERY_PROBLEMS, "not-found", not_found="rebalance '0c4ad8a3f5b35e0d9f3b7a11' does not exist")
@@ -96,13 +101,24 @@ def routes(rebalances: Rebalances, verification: Verification) -> APIRouter:
     @router.get(
         "/api/v1/rebalances/{rebalance_id}",
         summary="A rebalance",
-        description="A recorded rebalance with its certificate, as new as `at_least` says.",
-        response_model=RebalanceShown,
-        responses={200: answered("The rebalance", "ETag", of_a_portfolio=REBALANCE), **unknown},
+        description=(
+            "A recorded rebalance with its certificate, and how far its orders are filled, as new as `at_least` says."
+        ),
+        response_model=RebalanceWithOrdersShown,
+        responses={
+            200: answered(
+                "The rebalance", "ETag", not_sent={**REBALANCE, "orders": None}, with_orders=REBALANCE_WITH_ORDERS
+            ),
+            **unknown,
+        },
     )
     async def get_rebalance(rebalance_id: RebalanceId, reading: ReadingAt) -> Response:
+        deadline = time.monotonic() + reading.wait
         run, row = await rebalances.by_id(rebalance_id, at_least=reading.at_least, wait=reading.wait)
-        return Response(rebalance_json(run, row), headers={"ETag": f'"{row.version}"'}, media_type=_JSON)
+        wait = max(0.0, deadline - time.monotonic())
+        sent = await orders.beside(run, row, at_least=reading.at_least, wait=wait)
+        body = b'%b,"orders":%b}' % (rebalance_json(run, row)[:-1], summary_json(sent))
+        return Response(body, headers={"ETag": f'"{row.version}"'}, media_type=_JSON)
 
     @router.get(
         "/api/v1/rebalances/{rebalance_id}/verification",

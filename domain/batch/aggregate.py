@@ -45,12 +45,12 @@ class Batch(Aggregate):
 
     windows: tuple[Window, ...]
     returned: tuple[int, ...]
-    start_time: datetime
     previous_start_time: datetime
     file_name: str
     quantity: Quantity
     by_cli: bool
     count: int
+    start_time: datetime = BEFORE_ALL
     status: BatchStatus = BatchStatus.RUNNING
     sha256: str | None = None
     attempts: int = 0

@@ -143,10 +143,12 @@ def _wrong_figure(
 ) -> str | None:
     if figure is None:
         return "is required" if required else None
-    rounded = _stored(figure)
-    if (digits := integer_digits(rounded)) > MAX_DIGITS:
+    if (digits := integer_digits(figure)) <= MAX_DIGITS:
+        figure = _stored(figure)
+        digits = integer_digits(figure)
+    if digits > MAX_DIGITS:
         return f"has {digits} digits before the point, at most {MAX_DIGITS} are taken"
-    return fits(rounded)
+    return fits(figure)
 
 
 def _positive(figure: Decimal) -> str | None:

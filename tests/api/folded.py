@@ -43,7 +43,12 @@ class FoldedViews:
         if search.cursor is not None and not search.cursor.isdecimal():
             raise Invalid(Fault("cursor", "is not the `next` of a page"))
         name = search.sort.lstrip("-")
-        fit = [row for key, row in self._rows(view).items() if _fits(search, key, row)]
+        needed = {name, *search.equals, *search.between}
+        fit = [
+            row
+            for key, row in self._rows(view).items()
+            if all(getattr(row, each, None) is not None for each in needed) and _fits(search, key, row)
+        ]
         fit.sort(key=lambda row: (getattr(row, name), getattr(row, view.key)), reverse=search.sort.startswith("-"))
         start = int(search.cursor or 0)
         end = start + search.limit

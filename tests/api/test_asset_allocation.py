@@ -15,7 +15,8 @@ from domain.errors import FoliologError, OutcomeUnknown, Overloaded, StoreUnavai
 from domain.portfolio import AllocationSet, PortfolioOpened, RebalanceRequested
 from tests.api.allocating import NEW, SEED, allocate, is_refused, rebalance
 from tests.api.asking import JSON, moving, opening
-from tests.api.doubles import NOW, Behind
+from tests.api.doubles import Behind
+from tests.api.memory_log import NOW
 from write_side.asset_allocation import BookRebalances
 from write_side.event_store import EventStore
 from write_side.log import Context

@@ -10,7 +10,8 @@ import pytest
 
 from domain.errors import NotYet, StoreUnavailable
 from tests.api.asking import is_problem, pointers
-from tests.api.doubles import NOW, Behind
+from tests.api.doubles import Behind
+from tests.api.memory_log import NOW
 from tests.api.modelling import MODELS, made, modelled, weighted
 from tests.domain.models import BOND, MODEL_ID, rebalanced
 

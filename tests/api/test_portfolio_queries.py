@@ -15,7 +15,8 @@ from api.numbers import loads
 from api.shown import PORTFOLIO_STATE, POSITIONS, WEIGHTS
 from api.shown_analytics import ANALYTICS, PERFORMANCE
 from tests.api.asking import is_problem, opening, pointers, pricing, trade, updating
-from tests.api.doubles import NOW, Behind
+from tests.api.doubles import Behind
+from tests.api.memory_log import NOW
 
 PORTFOLIO = "/api/v1/portfolio/ACC-1"
 STATE, UPDATE = f"{PORTFOLIO}/state", f"{PORTFOLIO}/update"

@@ -14,7 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PACKAGES = ("domain", "read_side", "write_side", "projections", "api")
 
-VERTICALS = ("asset_allocation", "investment_model", "portfolio", "prices", "rebalance", "securities")
+VERTICALS = (
+    "asset_allocation",
+    "batch",
+    "execution",
+    "investment_model",
+    "order",
+    "portfolio",
+    "prices",
+    "rebalance",
+    "securities",
+)
 """Every vertical is named here once; it then has to have its six files."""
 
 HOMES_OF_A_VERTICAL = ("domain", "write_side", "projections", "read_side", "api/commands", "api/queries")

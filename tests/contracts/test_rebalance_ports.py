@@ -13,7 +13,7 @@ import pytest
 
 from domain.portfolio import Portfolio, PositionUpdate, TransactionType
 from domain.prices import Price
-from tests.api.doubles import MemoryLog
+from tests.api.memory_log import MemoryLog
 from tests.servers.globeco import globeco
 from write_side.adapters.globeco import GlobecoHoldings, GlobecoPrices, GlobecoTickers
 from write_side.adapters.service import Limits, Service

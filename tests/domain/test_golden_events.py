@@ -16,6 +16,7 @@ from domain.base import Event
 from domain.codec import decode, encode
 from domain.errors import Broken
 from domain.portfolio import Status
+from tests.domain.golden_executions import EXECUTIONS
 from tests.domain.golden_models import MODELS
 from tests.domain.golden_rebalances import REBALANCES
 
@@ -157,6 +158,7 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "name": "株式会社",
         "timestamp": datetime(2025, 6, 21, 10, 0, 10, tzinfo=UTC),
     },
+    **EXECUTIONS,
     **MODELS,
     **REBALANCES,
 }

@@ -24,7 +24,8 @@ from domain.rebalance import (
 from domain.rebalance.checking import Violation
 from read_side import rebalance_verification
 from read_side.rebalance_verification import Verification, Verified, verified, verified_ones
-from tests.api.doubles import AtOnce, MemoryLog
+from tests.api.doubles import AtOnce
+from tests.api.memory_log import MemoryLog
 from tests.projections.rebalancing import BOND, GOLD, MODEL, NOW, TECH, a_rebalance, a_run, random_rebalances, whole
 
 Alter = Callable[[dict[str, Any]], object]

@@ -34,8 +34,8 @@ from read_side.returns import RETURNS, Tracks
 from read_side.signals import Signals
 from read_side.states import States
 from read_side.store import Checkpoint
-from tests.api.doubles import MemoryLog
 from tests.api.folded import FoldedViews
+from tests.api.memory_log import MemoryLog
 from tests.domain.portfolios import buy, fee
 from tests.projections.market import Market, day
 from tests.projections.quoting import known_after

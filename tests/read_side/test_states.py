@@ -27,8 +27,8 @@ from read_side.rendering import positions_json, state_json, weights_json
 from read_side.signals import Signals
 from read_side.states import States
 from read_side.valuing import Valuer
-from tests.api.doubles import MemoryLog
 from tests.api.folded import FoldedViews
+from tests.api.memory_log import MemoryLog
 from tests.domain.portfolios import buy, deposit, sell, short
 from tests.projections.market import PORTFOLIOS, Market, day, random_market
 from tests.projections.quoting import known_after, recorded

@@ -12,7 +12,7 @@ from domain.errors import FoliologError, StoreUnavailable
 from domain.investment_model import InvestmentModel, ModelPosition
 from domain.portfolio import Portfolio
 from domain.rebalance import RebalanceRecorded
-from tests.api.doubles import MemoryLog
+from tests.api.memory_log import MemoryLog
 from tests.write_side.closed_form import ClosedForm
 from tests.write_side.stores import by
 from write_side.event_store import EventStore

@@ -12,7 +12,7 @@ from typing import Any
 from domain.base import Recorded
 from domain.portfolio import CashDeposited
 from read_side.signals import Signals
-from tests.api.doubles import MemoryLog
+from tests.api.memory_log import MemoryLog
 from tests.projections.logs import deposited, opened
 from tests.write_side.memory_work import MemoryWork
 from tests.write_side.stores import by
@@ -64,10 +64,9 @@ class Log:
     @asynccontextmanager
     async def followed(self, **options: Any) -> AsyncIterator[Follower]:
         """Follow it meanwhile."""
+        chosen = {name: options.pop(name) for name in ("at_once", "lane", "patient") if name in options}
         follower = Follower(
-            policy=Policy(
-                name=POLICY, handles=frozenset({CashDeposited}), act=self._act, at_once=options.pop("at_once", 16)
-            ),
+            policy=Policy(name=POLICY, handles=frozenset({CashDeposited}), act=self._act, **chosen),
             pages=options.pop("pages", self.log),
             leadership=self.work,
             wait=self.signals.wait_for_head,

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.base import Recorded
-from domain.errors import Overloaded
+from domain.errors import Overloaded, RuleViolated
 from tests.write_side.following import POLICY, Gate, Log
 from write_side.follower import Follower
 
@@ -80,6 +80,80 @@ async def test_so_many_streams_are_worked_on_at_once_and_no_more() -> None:
         await log.reached(head)
     assert log.work.kept == {}
     assert len(log.acted) == 7
+
+
+async def test_events_of_one_lane_come_in_their_order_whatever_their_streams() -> None:
+    log, gate = Log(), Gate()
+    log.act = _for("A", lambda _: gate.through())
+    async with log.followed(lane=lambda recorded: "AB" if recorded.stream[-1] in "AB" else "C"):
+        head = await log.add("A", "B", "A", "C")
+        await gate.came.wait()
+        gate.opened.set()
+        await log.reached(head)
+    assert [acted for acted in log.acted if acted[0] != "C"] == [("A", 2), ("B", 2), ("A", 3)]
+    assert log.acted.index(("C", 2)) < log.acted.index(("B", 2))
+
+
+async def test_a_lane_is_worked_on_by_one_at_a_time_and_goes_on_after_it_was_empty() -> None:
+    log, running = Log(), 0
+
+    async def act(recorded: Recorded) -> None:
+        nonlocal running
+        running += 1
+        assert running == 1
+        await asyncio.sleep(0)
+        running -= 1
+
+    log.act = act
+    async with log.followed(lane=lambda _: "all"):
+        await log.reached(await log.add(*"ABCABC"))
+        await log.reached(await log.add(*"CBA"))
+    assert [key for key, _ in log.acted] == list("ABCABCCBA")
+    assert log.work.kept == {}
+
+
+async def test_a_patient_policy_waits_as_long_as_it_takes_and_lets_nothing_of_the_lane_go_before() -> None:
+    log = Log()
+
+    async def act(recorded: Recorded) -> None:
+        if len(log.acted) < 20:
+            raise Overloaded("too much")
+
+    log.act = act
+    async with log.followed(patient=True, lane=lambda _: "all", first_pause=0.000_001):
+        await log.reached(await log.add("A", "B"))
+    assert log.acted == [("A", 2)] * 20 + [("B", 2)]
+    assert log.work.kept == {}
+
+
+async def test_patience_is_only_for_what_may_succeed_later() -> None:
+    log = Log()
+
+    async def act(recorded: Recorded) -> None:
+        if recorded.stream.endswith("A"):
+            raise RuleViolated("it never will")
+
+    log.act = act
+    async with log.followed(patient=True, lane=lambda _: "all"):
+        await log.reached(await log.add("A", "B"))
+    assert log.acted == [("A", 2), ("B", 2)]
+    assert [parked.error for parked in log.work.kept.values()] == ["RuleViolated: it never will"]
+
+
+async def test_patience_ends_with_the_follower() -> None:
+    log, met = Log(), asyncio.Event()
+
+    async def act(recorded: Recorded) -> None:
+        met.set()
+        raise Overloaded("too much")
+
+    log.act = act
+    async with log.followed(patient=True, first_pause=10**6) as follower:
+        await log.add("A")
+        await met.wait()
+        await follower.close(within=10**6)
+    assert (log.acted, log.work.kept) == ([("A", 2)], {})
+    assert log.work.checkpoints == {POLICY: 1}
 
 
 async def test_no_more_is_taken_than_the_window_holds() -> None:

@@ -11,7 +11,7 @@ from domain.asset_allocation import Basis
 from domain.base import Recorded
 from domain.portfolio import Portfolio, RebalanceBooked, RebalanceRequested
 from domain.rebalance import Options, RebalanceRun, RebalanceRunRequested
-from tests.api.doubles import NOW, MemoryLog
+from tests.api.memory_log import NOW, MemoryLog
 from tests.write_side.stores import by
 from write_side.asset_allocation import RequestRebalance, SetAllocation
 from write_side.event_store import EventStore
@@ -72,7 +72,11 @@ async def test_a_rebalance_by_asset_class_that_was_asked_for_is_booked_once() ->
     await RequestRebalance(user_id="u-1", allocation=wanted, basis=Basis.TARGET).handle(store, by(), now=NOW)
     asked = await last(log)
     assert isinstance(asked.event, RebalanceRequested)
-    [policy] = [each for each in policies(store, clock=lambda: NOW, run=no_run) if RebalanceRequested in each.handles]
+    [policy] = [
+        each
+        for each in policies(store, clock=lambda: NOW, run=no_run, bookings=None)
+        if RebalanceRequested in each.handles
+    ]
     for _ in range(2):
         await policy.act(asked, context_of(asked))
     booked = [event for event in log.events if isinstance(event, RebalanceBooked)]
@@ -88,7 +92,11 @@ async def test_only_a_run_that_nobody_waits_for_is_done_by_the_worker() -> None:
     async def run(run_id: str, context: Context) -> None:
         done.append((run_id, context.actor))
 
-    [policy] = [each for each in policies(EventStore(log), clock=lambda: NOW, run=run) if each.name == "rebalance-runs"]
+    [policy] = [
+        each
+        for each in policies(EventStore(log), clock=lambda: NOW, run=run, bookings=None)
+        if each.name == "rebalance-runs"
+    ]
     for run_id, asynchronous in (("waited-for", False), ("left", True)):
         requested(log, run_id, asynchronous=asynchronous)
         recorded = await last(log)
@@ -98,6 +106,6 @@ async def test_only_a_run_that_nobody_waits_for_is_done_by_the_worker() -> None:
 
 
 def test_policies_have_names_of_their_own_that_fit_a_notification() -> None:
-    names = [policy.name for policy in policies(EventStore(MemoryLog()), clock=lambda: NOW, run=no_run)]
-    assert sorted(names) == ["asset-class-rebalances", "rebalance-runs"]
+    names = [policy.name for policy in policies(EventStore(MemoryLog()), clock=lambda: NOW, run=no_run, bookings=None)]
+    assert sorted(names) == ["asset-class-rebalances", "bookings", "rebalance-runs"]
     assert not any(":" in name for name in names)

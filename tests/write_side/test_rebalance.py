@@ -36,7 +36,7 @@ from domain.rebalance import (
     faults,
     rebalance_id_of,
 )
-from tests.api.doubles import MemoryLog
+from tests.api.memory_log import MemoryLog
 from tests.write_side.closed_form import ClosedForm
 from tests.write_side.desks import MODEL_ID, NOW, TECH, CutOff, Desk, keyed, recorded
 from tests.write_side.stores import by

@@ -18,7 +18,7 @@ from domain.rebalance import (
     RebalanceRun,
     ShortHolding,
 )
-from tests.api.doubles import MemoryLog
+from tests.api.memory_log import MemoryLog
 from tests.write_side.desks import BOND, MODEL_ID, NOW, POSITIONS, TECH, Desk
 from tests.write_side.stores import by
 from write_side.holdings import StoredHoldings

@@ -136,6 +136,26 @@ async def test_calls_that_hang_are_failures(services: Globeco) -> None:
     await service.close()
 
 
+async def test_one_call_that_hangs_is_given_up_and_tried_again(services: Globeco) -> None:
+    services.answers.append(None)
+    services.known["/it"] = {"there": True}
+    assert await ask(services, Limits(timeout=60, call=0.5, retries=1, delay=0.001)) == {"there": True}
+    services.answers.extend([None] * 2)
+    with pytest.raises(ServiceUnavailable, match=r"no answer within 0\.5 s"):
+        await ask(services, Limits(timeout=60, call=0.5, retries=1, delay=0.001))
+
+
+@pytest.mark.parametrize(("retried", "asked"), [(frozenset(), 1), (frozenset({409, 429}), 3)])
+@pytest.mark.parametrize("status", [409, 429])
+async def test_it_is_said_which_refusals_are_tried_again(
+    services: Globeco, status: int, retried: frozenset[int], asked: int
+) -> None:
+    services.answers.extend([(status, {})] * 3)
+    with pytest.raises(ServiceUnavailable, match=f"answered {status}"):
+        await ask(services, Limits(timeout=5, retries=2, delay=0.001, failures=100, retried=retried))
+    assert len(services.asked) == asked
+
+
 async def test_what_is_missing_is_no_failure(services: Globeco) -> None:
     service = Service.at("It", services.url, Limits(retries=0, failures=2))
     services.answers.extend([(500, {}), (404, {}), (500, {}), (404, {}), (500, {})])

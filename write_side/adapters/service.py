@@ -40,11 +40,15 @@ class Limits:
     """How patient one is with a service.
 
     ``timeout`` bounds a question in seconds, with all its ``retries``, of which the first follows after ``delay``
-    seconds (then twice that, with jitter). After ``failures`` failed calls in a row nothing is asked for ``reset``
-    seconds. ``at_once`` questions at most are under way; the time of one that waits for others has not begun.
+    seconds (then twice that, with jitter), ``call`` each of its calls (None: only the question is bounded). Tried again
+    is what goes wrong on the way, also by a time-out, after 5xx, and after the statuses of ``retried``. After
+    ``failures`` such calls in a row nothing is asked for ``reset`` seconds. ``at_once`` questions at most are under
+    way; the time of one that waits for others has not begun.
     """
 
     timeout: float = 10.0
+    call: float | None = None
+    retried: frozenset[int] = frozenset({429})
     retries: int = 3
     delay: float = 0.1
     failures: int = 10
@@ -72,7 +76,8 @@ class Service:
     def at(cls, name: str, url: str, limits: Limits) -> Self:
         """Return the service at this address; nothing is asked yet."""
         pool = httpx2.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once)
-        client = httpx2.AsyncClient(base_url=url.rstrip("/"), timeout=limits.timeout, limits=pool, trust_env=False)
+        patience = limits.call or limits.timeout
+        client = httpx2.AsyncClient(base_url=url.rstrip("/"), timeout=patience, limits=pool, trust_env=False)
         return cls(name, client, limits)
 
     async def close(self) -> None:
@@ -82,7 +87,7 @@ class Service:
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Return the JSON at this path, None for a 404.
 
-        Tried again after 5xx, 429 and what goes wrong on the way; not after other answers. Raises
+        Tried again as the ``limits`` say; not after other answers, which are no failures of the service. Raises
         ``ServiceUnavailable`` when there is no good answer within the time limit, or while the service is left alone.
         """
         question = f"{self.name} at GET {path}"
@@ -120,10 +125,13 @@ class Service:
     async def _once(self, path: str, params: Mapping[str, str] | None, limit: asyncio.Timeout) -> Any:
         async with self._counted(limit):
             try:
-                response = await self.client.get(path, params=params)
+                async with asyncio.timeout(self.limits.call):
+                    response = await self.client.get(path, params=params)
             except httpx2.RequestError as error:
                 raise _Failed(f"{type(error).__name__}: {error}") from error
-            if response.status_code >= 500 or response.status_code == 429:
+            except TimeoutError:
+                raise _Failed(f"no answer within {self.limits.call:g} s") from None
+            if response.status_code >= 500 or response.status_code in self.limits.retried:
                 raise _Failed(f"answered {response.status_code}")
         if response.status_code == 404:
             return None

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from domain.errors import FoliologError, RuleViolated, Unavailable
+from domain.errors import NotDelivered, RuleViolated, Unavailable
 
 
 class BatchInProgress(RuleViolated):
@@ -16,10 +16,16 @@ class BatchInProgress(RuleViolated):
     code = "batch-in-progress"
 
 
-class FileNotWritten(FoliologError):
+class FileNotWritten(NotDelivered):
     """The file of a batch cannot be written or read where it belongs."""
 
     code = "file-not-written"
+
+
+class CliFailed(NotDelivered):
+    """The accounting CLI could not be started, did not end well or in time, or what it says cannot be read."""
+
+    code = "cli-failed"
 
 
 class CliStillRunning(Unavailable):
@@ -88,12 +94,15 @@ class OutputFolder(Protocol):
     async def published(self, file_name: str) -> Written | None:
         """Return what stands under this name; None where nothing does."""
 
+    async def withdraw(self, file_name: str) -> None:
+        """Let what stands under this name be prepared only, as before it was published; nothing where it is not."""
+
     async def remove(self, file_name: str) -> None:
         """Let neither be there any more."""
 
 
 class AccountingCli(Protocol):
-    """The command that hands a file to portfolio accounting, started in a private folder of each attempt."""
+    """The command that hands a file to portfolio accounting; each attempt is given a private folder."""
 
     def alone(self) -> AbstractAsyncContextManager[None]:
         """Hold the lock that a running CLI and its children hold too, as long as they live.

@@ -1,1 +1,87 @@
 """The commands on executions (seed 001): record, look up again, send again, book."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from domain.execution import FailedExecution, Reported
+from write_side.execution.booking import BookAgain, BookExecution
+from write_side.execution.recording import Closed, Recording, Row
+from write_side.execution.resending import ResendExecution, Sent, Standing, service_id_of, standing
+from write_side.execution.results import Outcome, Render, RowResult, Status, none_accepted
+from write_side.log import Context
+
+__all__ = [
+    "MOST_AGAIN",
+    "BookAgain",
+    "BookExecution",
+    "Outcome",
+    "RecordExecutions",
+    "Recording",
+    "Render",
+    "ResendExecution",
+    "RetryFailedExecutions",
+    "RowResult",
+    "Sent",
+    "Standing",
+    "Status",
+    "none_accepted",
+    "service_id_of",
+    "standing",
+]
+
+OPEN: Final = "execution is still open"
+MOST_AGAIN: Final = 1_000
+"""So many failed executions are looked up again by one command."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordExecutions:
+    """Record the closed ones of these executions, each once; those whose portfolio is not found out are kept."""
+
+    rows: tuple[Reported, ...]
+
+    async def handle(self, recording: Recording, context: Context, render: Render, *, now: datetime) -> Outcome:
+        """Return a result for each row, in order; nothing wrong with a row keeps another from being stored.
+
+        ``render`` makes the answer that is remembered; one without anything accepted is not. Raises what
+        ``Recording.record`` raises.
+        """
+
+        async def rows() -> Sequence[Row]:
+            return [_checked(row) for row in self.rows]
+
+        return await recording.record(rows, context, render, now=now)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryFailedExecutions:
+    """Look up once more whose the executions are that are kept because that has failed, the longest kept first."""
+
+    async def handle(self, recording: Recording, context: Context, render: Render, *, now: datetime) -> Outcome:
+        """Return a result for each of up to 1,000 of them; those that time does not reach are errors and not touched.
+
+        Raises ``NotYet`` and what ``Recording.record`` raises.
+        """
+
+        async def rows() -> Sequence[Row]:
+            service_ids = await recording.known.failed(MOST_AGAIN, at_least=await recording.log.head())
+            keys = [str(each) for each in service_ids]
+            kept = await recording.store.load_many(FailedExecution, keys) if keys else {}
+            return [Closed(service_id=kept[key].service_id, report=kept[key].report) for key in keys if key in kept]
+
+        return await recording.record(rows, context, render, now=now, again=True)
+
+
+def _checked(row: Reported) -> Row:
+    """Return the row as it is to be stored, or what is wrong with it, or that it is still open."""
+    service_id = row.execution_service_id or 0
+    if faults := row.faults():
+        wrong = "; ".join(f"{fault.pointer.removeprefix('/')}: {fault.detail}" for fault in faults)
+        return RowResult(service_id, Status.ERROR, f"validation failed: {wrong}")
+    if row.is_open:
+        return RowResult(service_id, Status.SKIPPED, OPEN)
+    return Closed(service_id=service_id, report=row.report(), portfolio_id=row.portfolio_id)

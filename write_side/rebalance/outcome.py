@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
-from uuid import NAMESPACE_URL, uuid4, uuid5
-
-import msgspec
+from uuid import NAMESPACE_URL, uuid5
 
 from domain.errors import FoliologError, KeyReused
 from domain.rebalance import Failure, Rebalance, RebalanceRun
@@ -52,16 +49,6 @@ def must_be_of(run: RebalanceRun, context: Context) -> None:
             f"Idempotency-Key {context.remember.key!r} was used before with another method, path or body: it has begun "
             f"run {run.run_id}"
         )
-
-
-def in_part(context: Context) -> Context:
-    """Return the context of an append that is not the last of its command: one of its own, without the key."""
-    return msgspec.structs.replace(context, command_id=uuid4(), remember=None, began=time.monotonic())
-
-
-def at_last(context: Context) -> Context:
-    """Return the context of the last append of a command, which may come long after the command has begun."""
-    return msgspec.structs.replace(context, began=time.monotonic())
 
 
 def results_of(run: RebalanceRun, found: Mapping[str, Rebalance | FoliologError]) -> list[Result]:

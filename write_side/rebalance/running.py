@@ -28,14 +28,12 @@ from domain.rebalance import Rebalance, RebalanceRun, rebalance_id_of
 from write_side.claims import Claims
 from write_side.event_store import Done, EventStore
 from write_side.gate import Places
-from write_side.log import Conflict, Context, KeyTaken
+from write_side.log import Conflict, Context, KeyTaken, at_last, in_part
 from write_side.ports import ModelsOf
 from write_side.rebalance.inputs import failure
 from write_side.rebalance.outcome import (
     Outcome,
     Result,
-    at_last,
-    in_part,
     must_be_of,
     results_of,
     run_id_of,

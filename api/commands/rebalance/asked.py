@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Path, Query
 from starlette.requests import Request
 
 from api.problems import Misfit, Problem, RequestProblem, unfit
-from api.received import received
+from api.received import prefers_later, received
 
 MAX_VERSION: Final = 10**18 - 1
 _VERSION = re.compile(r"[0-9]{1,18}\Z")
@@ -44,7 +44,7 @@ class OfModel(msgspec.Struct, frozen=True):
         """Return what query and ``Prefer`` say; raises ``RequestProblem`` (422). A preview is never made later."""
         _only(request, "preview", "at_least")
         preview = _preview(request)
-        return cls(preview, not preview and _prefers_later(received(request.scope).headers.get(b"prefer", b"")))
+        return cls(preview, not preview and prefers_later(request.scope))
 
 
 class Deletion(msgspec.Struct, frozen=True):
@@ -82,12 +82,6 @@ def _preview(request: Request) -> bool:
     if text not in _PREVIEWS:
         raise RequestProblem(unfit(Misfit("parameter", "preview", f"{(text or '')[:40]!a} is neither true nor false")))
     return _PREVIEWS[text]
-
-
-def _prefers_later(preference: bytes) -> bool:
-    """Whether ``respond-async`` is among the preferences (RFC 7240)."""
-    names = (each.partition(b";")[0].strip().lower() for each in preference.split(b","))
-    return b"respond-async" in names
 
 
 async def _of_portfolio(

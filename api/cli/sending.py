@@ -1,0 +1,95 @@
+"""The operator's way to send executions to accounting: once, as a job of a scheduler, or again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+from uuid import uuid4
+
+import typer
+
+from api.cli.failing import sentences
+from api.cli.views import DataDir, on_database
+from api.settings import Settings
+
+if TYPE_CHECKING:
+    from api.bootstrap.sending import Sender
+    from domain.batch import Batch
+
+IN_PROGRESS = 3
+"""Exit code where another run is sending batches: nothing is wrong."""
+
+Every = Annotated[
+    int | None,
+    typer.Option(min=1, max=604_800, metavar="SECONDS", help="Go on and send every so many seconds, until stopped."),
+]
+
+
+@sentences
+def send_executions(every: Every = None, data_dir: DataDir = None) -> None:
+    """Send executions to accounting: what has failed first, then what is in no batch yet.
+
+    Exit code 0: all is sent, or there was nothing; 1: something failed, and goes first next time; 3: another run is
+    sending. With --every it tells what fails and goes on.
+    """
+    from api import bootstrap
+
+    async def run(settings: Settings) -> int:
+        async with bootstrap.sender(settings) as sender:
+            return await (_once(sender) if every is None else _again_and_again(sender, every))
+
+    if code := on_database(run, data_dir):
+        raise typer.Exit(code)
+
+
+async def _once(sender: Sender) -> int:
+    from write_side.batch import BatchInProgress
+    from write_side.log import Context
+
+    try:
+        sent = await sender.sending.send(Context(actor="send-executions", correlation_id=str(uuid4())))
+    except BatchInProgress as error:
+        print(f"nothing is sent: {error}")
+        return IN_PROGRESS
+    _tell(sent)
+    return 0
+
+
+async def _again_and_again(sender: Sender, every: int) -> int:
+    """Send at once and then every so many seconds from the first time on; a run that takes longer lets some pass."""
+    from api import serving
+    from domain.errors import NotDelivered, Unavailable
+
+    stopping = serving.stop_on_signals()
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while not stopping.is_set():
+        run = asyncio.ensure_future(_once(sender))
+        stopped = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait([run, stopped], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not run.done():
+                await asyncio.wait([run], timeout=30)
+            if not run.done():
+                run.cancel()
+            await run
+        except (NotDelivered, Unavailable) as error:
+            print(f"foliolog: {error}", flush=True)
+        except asyncio.CancelledError:
+            print("foliolog: the run is stopped; its batch goes on at the next start", flush=True)
+        stopped.cancel()
+        rest = every - (clock() - began) % every
+        try:
+            async with asyncio.timeout(rest):
+                await stopping.wait()
+        except TimeoutError:
+            continue
+    return 0
+
+
+def _tell(sent: list[Batch]) -> None:
+    for batch in sent:
+        rejected = f", {len(batch.rejected)} rejected" if batch.rejected else ""
+        print(f"batch {batch.batch_id}: {batch.count} executions in {batch.file_name}{rejected}", flush=True)
+    if not sent:
+        print("no executions to send", flush=True)

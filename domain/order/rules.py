@@ -1,0 +1,46 @@
+"""What has to hold of a portfolio before orders are sent for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from domain.errors import RuleViolated
+from domain.execution import TradeType
+from domain.order.aggregate import Order
+from domain.portfolio import Status
+from domain.values import ZERO, plain
+
+_NAMED: Final = 5
+"""So many securities the sentence of a refusal names."""
+
+
+def must_take(portfolio_id: str, status: Status, orders: Sequence[Order]) -> None:
+    """Raise ``RuleViolated`` where a portfolio of this status would refuse what these orders bring (contract "004")."""
+    if status in (Status.SUSPENDED, Status.CLOSED):
+        raise RuleViolated(f"portfolio {portfolio_id} is {status}: it does not take trades")
+    bought = [order.security_id for order in orders if order.transaction_type is TradeType.BUY]
+    if status is Status.LIQUIDATING and bought:
+        raise RuleViolated(
+            f"portfolio {portfolio_id} is {status}: it takes sells only, and the rebalance buys {_named(bought)}"
+        )
+
+
+def must_hold_as_before(portfolio_id: str, then: Mapping[str, Decimal], now: Mapping[str, Decimal]) -> None:
+    """Raise ``RuleViolated`` where a portfolio does not hold the quantities any more that it held then."""
+    changed = [
+        f"{security_id} ({plain(then.get(security_id, ZERO))} then, {plain(now.get(security_id, ZERO))} now)"
+        for security_id in sorted(then.keys() | now.keys())
+        if then.get(security_id, ZERO) != now.get(security_id, ZERO)
+    ]
+    if changed:
+        raise RuleViolated(
+            f"portfolio {portfolio_id} does not hold any more what the rebalance was made from: {_named(changed)}; "
+            f"rebalance it again"
+        )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,194 @@
+"""The accounting CLI as a process: its command, its private folders, its time limit, and how it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+import string
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+import msgspec
+
+from write_side.adapters import cli_wrapper
+from write_side.adapters.cli_lock import CliLock
+from write_side.adapters.error_file import Unreadable, error_files, one_line, plain, rejected_rows
+from write_side.adapters.output_folder import make_folder, sync_folder, telling
+from write_side.batch.ports import CliStillRunning, Ended
+
+PLACEHOLDERS = ("file", "filename", "output_dir", "batch", "attempt")
+_OURS = frozenset({"DATABASE_URL", "REDIS_URL"})
+"""Settings with passwords in them, which are none of its business."""
+_LEEWAY = 10.0
+"""Seconds that the process around the CLI gets to end, beyond those that it gives the CLI."""
+
+
+class LocalAccountingCli:
+    """The port ``write_side.batch.ports.AccountingCli``: a command that is started on this machine.
+
+    ``folder`` is `OUTPUT_DIR`, ``command`` the template `CLI_COMMAND`, ``timeout`` is in seconds (`CLI_TIMEOUT`). The
+    command works where we do, so that relative paths mean what they mean there; `{file}`, a copy of the published
+    file, and `{output_dir}`, where it is, are absolute. Raises ``ValueError`` for a template that cannot be filled in.
+    """
+
+    def __init__(
+        self, folder: Path, command: str, *, timeout: float = 300.0, grace: float = 5.0, wait: float = 3.0
+    ) -> None:
+        self._folder = Path(os.path.abspath(folder))
+        self._words = split(command)
+        self._timeout, self._grace = timeout, grace
+        self._lock = CliLock(self._folder / ".batches" / "lock", wait)
+
+    def alone(self) -> AbstractAsyncContextManager[None]:
+        return self._lock.held()
+
+    async def run(self, batch_id: int, attempt: int, file_name: str) -> Ended:
+        folder = self._private(batch_id) / str(attempt)
+        await asyncio.to_thread(_furnish, folder, self._folder / file_name)
+        try:
+            lock = await self._lock.lend()
+        except CliStillRunning as error:
+            return Ended(exit_code=None, output="", failure=str(error))
+        values = {"batch": str(batch_id), "attempt": str(attempt), "filename": file_name}
+        values |= {"file": str(folder / file_name), "output_dir": str(folder)}
+        told = await self._run(lock, folder, file_name, [word.format_map(values) for word in self._words])
+        return await asyncio.to_thread(_ended, folder, file_name, told) or Ended(
+            exit_code=None,
+            output="",
+            failure=one_line(f"the CLI has left no result: {told.decode(errors='replace')}"),
+        )
+
+    async def kept(self, batch_id: int, attempt: int, file_name: str) -> Ended | None:
+        return await asyncio.to_thread(_ended, self._private(batch_id) / str(attempt), file_name)
+
+    async def tidy(self, batch_id: int) -> None:
+        await asyncio.to_thread(_remove, self._private(batch_id))
+
+    def _private(self, batch_id: int) -> Path:
+        return self._folder / ".batches" / str(batch_id)
+
+    async def _run(self, lock: int, folder: Path, file_name: str, command: list[str]) -> bytes:
+        """Return what the process around the CLI says: nothing, where the result is in the folder."""
+        wrapper = [sys.executable, "-I", "-S", cli_wrapper.__file__, str(os.getpid()), str(lock)]
+        limits = [str(self._timeout), str(self._grace), str(folder), file_name]
+        # Linux sends the death signal when the thread that starts the process ends. asyncio and uvloop start it from
+        # the thread of their loop: when that ends before the CLI, nobody waits for it any more, and it has to end too.
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *(wrapper + limits + command),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=PIPE,
+                pass_fds=(lock,),
+                env={name: value for name, value in os.environ.items() if name not in _OURS},
+                start_new_session=True,  # Ctrl-C in a terminal is for us, and we end the CLI
+            )
+        )
+        try:
+            process = await asyncio.shield(starting)
+            output, errors = await process.communicate()
+        except OSError as error:
+            return f"it cannot be started: {error.strerror or error}".encode()
+        except asyncio.CancelledError:
+            await _to_its_end(asyncio.ensure_future(self._stop(starting)))
+            raise
+        if process.returncode == 0:
+            return b""
+        return output or errors.strip().rpartition(b"\n")[2] or f"exit code {process.returncode} around it".encode()
+
+    async def _stop(self, starting: asyncio.Future[Process]) -> None:
+        try:
+            process = await starting
+        except OSError:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self._grace + _LEEWAY):
+                await process.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+class _Result(msgspec.Struct):
+    """What the process around the CLI has written."""
+
+    file: str
+    exit_code: int | None
+    output: str
+    failure: str | None
+
+
+def split(command: str) -> list[str]:
+    """Return the words of a template, by the quoting rules of a shell; raises ``ValueError`` naming what is wrong."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"CLI_COMMAND {command!r} cannot be split into words: {error}") from error
+    if not words:
+        raise ValueError("CLI_COMMAND is empty")
+    for word in words:
+        try:
+            parts = list(string.Formatter().parse(word))
+        except ValueError as error:
+            raise ValueError(f"CLI_COMMAND: {error} in {word!r}; a brace itself is written twice") from error
+        for _, name, form, conversion in parts:
+            if name is not None and (name not in PLACEHOLDERS or form or conversion):
+                known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+                raise ValueError(f"CLI_COMMAND: {{{name}}} in {word!r} is none of {known}")
+    return words
+
+
+async def _to_its_end(task: asyncio.Future[None]) -> None:
+    """Wait for the task, however often we are cancelled meanwhile."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
+
+
+def _furnish(folder: Path, file: Path) -> None:
+    """Make the folder anew with a copy of the file: one of this attempt has not been seen, or the log was set back."""
+    _remove(folder)
+    with telling(folder):
+        make_folder(folder)
+    with telling(folder / file.name):
+        shutil.copyfile(file, folder / file.name)
+
+
+def _remove(folder: Path) -> None:
+    with telling(folder), suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+        sync_folder(folder.parent)
+
+
+def _ended(folder: Path, file_name: str, told: bytes = b"") -> Ended | None:
+    """Return the end that the result in the folder tells, or what was told where the folder did not take it.
+
+    None where there is none, or it is about a file of another name: then the log was set back since.
+    """
+    path = folder / cli_wrapper.RESULT
+    with telling(path):
+        standing = path.exists()
+        text = path.read_bytes() if standing else told
+    if not standing and not told.startswith(b"{"):
+        return None
+    try:
+        result = msgspec.json.decode(text, type=_Result)
+    except msgspec.DecodeError as error:
+        return Ended(exit_code=None, output="", failure=one_line(f"{path}: {error}"), unreadable=True)
+    if result.file != file_name:
+        return None
+    code, output = result.exit_code, plain(result.output)
+    if result.failure is not None:
+        return Ended(exit_code=code, output=output, failure=one_line(result.failure))
+    try:
+        return Ended(exit_code=code, output=output, rejected=rejected_rows(error_files(folder, file_name)))
+    except Unreadable as error:
+        return Ended(exit_code=code, output=output, failure=one_line(str(error)), unreadable=True)

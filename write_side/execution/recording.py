@@ -1,0 +1,234 @@
+"""Executions into the log: each once, all of a request in one append, with those whose portfolio is not known yet.
+
+A row is validated, skipped while it is open, skipped where it is known, looked up, stored (contract "001"). Where
+others have stored of it meanwhile, the log is asked again, the trade service is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol, TypeAlias, cast
+
+import msgspec
+
+from domain.base import Aggregate, Event
+from domain.errors import Overloaded, StaleVersion
+from domain.execution import Execution, FailedExecution, Report
+from write_side.claims import Claims
+from write_side.event_store import Done, EventStore
+from write_side.execution.looking_up import Found, NotReached, looked_up
+from write_side.execution.ports import ExecutionsKnown, LookUpFailed, Owner, Owners
+from write_side.execution.results import Outcome, Render, RowResult, Status, none_accepted
+from write_side.log import Answer, Conflict, Context, EventLog, KeyTaken, Lookups, Place, at_last
+
+EXISTS: Final = "execution already exists"
+WITHOUT_OWNER: Final = "failed to get portfolio ID: "
+_ATTEMPTS: Final = 50
+_SLICE: Final = 50
+"""So many rows are decided on before others get their turn."""
+
+
+class ExecutionLog(EventLog, Lookups, Protocol):
+    """The log as these commands need it."""
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed execution as it is to be stored; ``portfolio_id`` where whoever reports it knows that."""
+
+    service_id: int
+    report: Report
+    portfolio_id: str | None = None
+
+
+Row: TypeAlias = Closed | RowResult
+"""A row that may be stored, or what it has come to without that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """Records executions, over what that needs; ``time_limit`` bounds the look-ups of one request, in seconds."""
+
+    store: EventStore
+    log: ExecutionLog
+    owners: Owners
+    known: ExecutionsKnown
+    time_limit: float = 30.0
+    _claims: Claims = field(default_factory=Claims)
+
+    async def record(
+        self,
+        rows: Callable[[], Awaitable[Sequence[Row]]],
+        context: Context,
+        render: Render,
+        *,
+        now: datetime,
+        again: bool = False,
+    ) -> Outcome:
+        """Store of these rows what is new, once for an Idempotency-Key.
+
+        ``again``: they are kept already, so that one that time does not reach stays as it is, and whatever comes of
+        them is remembered under the key; otherwise only where something is accepted. Raises what ``rows`` raises,
+        ``KeyReused``, ``KeyInFlight``, ``StaleVersion`` under any ``If-Match`` (a request has no version),
+        ``Overloaded``, ``StoreUnavailable``, ``OutcomeUnknown``.
+        """
+        if replay := await self.store.replay(context):
+            return Outcome(done=replay)
+        with self._claims.of(context.remember):
+            if context.expected_version is not None:
+                raise StaleVersion("a request on many executions", context.expected_version or None, 0)
+            return await self._recorded(await rows(), context, render, now, again)
+
+    async def _recorded(
+        self, rows: Sequence[Row], context: Context, render: Render, now: datetime, again: bool
+    ) -> Outcome:
+        closed: dict[int, Closed] = {}
+        for row in rows:
+            if isinstance(row, Closed):
+                closed.setdefault(row.service_id, row)
+        found: Found | None = None
+        for _ in range(_ATTEMPTS):
+            places = await self._places(closed)
+            if found is None:
+                found = await self._owners(closed, places)
+            try:
+                attempt = _Attempt(places, found, await self._failed(closed, places), now, again)
+                await attempt.decide(rows)
+                return await self._stored(attempt, at_last(context), render, again)
+            except Conflict:
+                continue
+            except KeyTaken:
+                return Outcome(done=cast("Done[Aggregate]", await self.store.replay(context)))
+        raise Overloaded(f"others recorded of these executions {_ATTEMPTS} times while they were recorded here")
+
+    async def _places(self, closed: Mapping[int, Closed]) -> dict[str, Place]:
+        streams = [cls.stream(str(each)) for each in closed for cls in (Execution, FailedExecution)]
+        return await self.log.places(streams) if streams else {}
+
+    async def _owners(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> Found:
+        new = [row for row in closed.values() if Execution.stream(str(row.service_id)) not in places]
+        found = await looked_up(
+            self.owners, [row.service_id for row in new if row.portfolio_id is None], self.time_limit
+        )
+        return found | {row.service_id: Owner(row.portfolio_id) for row in new if row.portfolio_id is not None}
+
+    async def _failed(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> dict[str, FailedExecution]:
+        """Return those of the new executions that are kept because an earlier look-up failed."""
+        keys = [
+            key
+            for key in map(str, closed)
+            if FailedExecution.stream(key) in places and Execution.stream(key) not in places
+        ]
+        return await self.store.load_many(FailedExecution, keys) if keys else {}
+
+    async def _stored(self, attempt: _Attempt, context: Context, render: Render, again: bool) -> Outcome:
+        """Store what was decided; raises ``Conflict`` and ``KeyTaken``."""
+        results = attempt.results()
+        answer = render(results)
+        if not again and none_accepted(results):
+            context = msgspec.structs.replace(context, remember=None)
+        if attempt.changed:
+            done = await self.store.record(*attempt.changed, context=_answering(context, answer))
+            position = done.position
+        elif context.remember is not None:
+            position = (await self.log.append([], context, answer=answer)).position
+        else:
+            position = await self.log.head()
+        return Outcome(
+            done=Done(aggregate=None, version=0, position=position, answer=answer),
+            results=[result.at(position) for result in results],
+        )
+
+
+class _Attempt:
+    """What is to be stored of some rows as the log stands, and what each of them then has come to."""
+
+    def __init__(
+        self,
+        places: Mapping[str, Place],
+        found: Found,
+        failed: Mapping[str, FailedExecution],
+        now: datetime,
+        again: bool,
+    ) -> None:
+        self._places, self._found, self._failed = places, found, failed
+        self._now, self._again = now, again
+        self.changed: list[Aggregate] = []
+        self._events = 0
+        self._created: dict[int, int] = {}
+        self._decided: list[RowResult] = []
+
+    async def decide(self, rows: Sequence[Row]) -> None:
+        """Decide on all rows, in their order; raises ``Conflict`` where the log has moved on since it was asked."""
+        seen: set[int] = set()
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, RowResult):
+                self._decided.append(row)
+            elif row.service_id in seen:
+                self._decided.append(RowResult(row.service_id, Status.SKIPPED, EXISTS, self._known(row.service_id)))
+            else:
+                seen.add(row.service_id)
+                self._decided.append(self._decide(row))
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+
+    def results(self) -> list[RowResult]:
+        """Return what each row has come to."""
+        last = self._events - 1
+        return [
+            result
+            if (at := self._created.get(result.service_id)) is None or result.error not in (None, EXISTS)
+            else msgspec.structs.replace(result, back=last - at)
+            for result in self._decided
+        ]
+
+    def _known(self, service_id: int) -> int | None:
+        place = self._places.get(Execution.stream(str(service_id)))
+        return None if place is None else place.first
+
+    def _decide(self, row: Closed) -> RowResult:
+        service_id = row.service_id
+        if (known := self._known(service_id)) is not None:
+            return RowResult(service_id, Status.SKIPPED, EXISTS, known)
+        failed = self._failed.get(str(service_id))
+        if failed is not None and failed.recorded:
+            raise Conflict(failed.id)
+        owner = self._found[service_id]
+        if isinstance(owner, LookUpFailed):
+            if not (self._again and isinstance(owner, NotReached)):
+                self._keep(row, str(owner), failed)
+            return RowResult(service_id, Status.ERROR, f"{WITHOUT_OWNER}{owner}")
+        self._created[service_id] = self._events
+        self._change(Execution.record(service_id, row.report, owner.portfolio_id, self._now, order_id=owner.order_id))
+        if failed is not None:
+            left = failed.copy()
+            left.leave(self._now)
+            self._change(left)
+        return RowResult(service_id, Status.CREATED)
+
+    def _keep(self, row: Closed, reason: str, failed: FailedExecution | None) -> None:
+        """Keep a row whose portfolio was not found out, and why."""
+        if failed is None:
+            self._change(FailedExecution.keep(row.service_id, row.report, reason, self._now))
+            return
+        kept = failed.copy()
+        kept.fail_again(row.report, reason, self._now)
+        self._change(kept)
+
+    def _change(self, aggregate: Aggregate) -> None:
+        self._events += len(aggregate.pending_events)
+        self.changed.append(aggregate)
+
+
+def _answering(context: Context, answer: Answer) -> Context:
+    """Return the context with this answer to be stored under its key, if it has one."""
+    if context.remember is None:
+        return context
+
+    async def told(_: Aggregate, __: Sequence[Event]) -> Answer:
+        return answer
+
+    return msgspec.structs.replace(context, remember=dataclasses.replace(context.remember, answer=told))
