@@ -48,7 +48,7 @@ _CODES: Sequence[tuple[type[FoliologError], str]] = (
     (StoreUnavailable, "store-unavailable"),
     (OutcomeUnknown, "outcome-unknown"),
     (NotYet, "projection-behind"),
-    (NotDelivered, "cli-failed"),
+    (NotDelivered, "not-delivered"),
     (Unavailable, "unavailable"),
 )
 """What each branch of the tree is on the wire. A subclass with a code of its own in the catalogue keeps that one."""

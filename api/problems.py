@@ -88,6 +88,9 @@ CATALOGUE: Mapping[str, Kind] = {
     "file-not-written": Kind(
         500, "The file cannot be written", "The batch is FAILED and goes first next time. Look at OUTPUT_DIR."
     ),
+    "not-delivered": Kind(
+        502, "It could not be handed on", "It is kept, and goes first next time. GET /api/v1/batches has the reason."
+    ),
     "cli-failed": Kind(
         502,
         "The accounting CLI has failed",

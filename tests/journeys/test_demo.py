@@ -3,76 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from api.orphans import PARENT
+from tests.journeys.demos import Demo, demo, ids_of, lines, rebalances, repairs, section
+from tests.samples import executed
 from tests.samples.expected import expected, rows
-from tests.samples.rebalanced import Row, rebalanced, rounded
-from tests.servers.application import ROOT, application, free_port
+from tests.samples.rebalanced import rebalanced, rounded
+from tests.servers.application import application
 
 SUGGESTED = re.compile(r"^  curl '([^']+)'$", re.MULTILINE)
-
-
-class Demo:
-    """A demo that runs; what it prints goes to two files."""
-
-    def __init__(self, folder: Path, *arguments: str, port: int = 0, **environment: str) -> None:
-        self._out, self._err = folder / "out", folder / "err"
-        given = ["--data-dir", str(folder / "data"), "--port", str(port or free_port()), *arguments]
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "api", "demo", *given],
-                cwd=ROOT,
-                env={**os.environ, "COLUMNS": "80", PARENT: str(os.getpid()), **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
-
-    @property
-    def out(self) -> str:
-        return self._out.read_text()
-
-    @property
-    def err(self) -> str:
-        return self._err.read_text()
-
-    def prints(self, text: str, seconds: float = 120) -> None:
-        """Return once it has printed this."""
-        deadline = time.monotonic() + seconds
-        while text not in self.out + self.err:
-            assert self.process.poll() is None, self.err
-            assert time.monotonic() < deadline, self.out + self.err
-            time.sleep(0.02)
-
-    def ends(self, seconds: float = 120) -> int:
-        """Return its exit code, once it has ended by itself."""
-        return self.process.wait(seconds)
-
-
-@contextmanager
-def demo(folder: Path, *arguments: str, port: int = 0, **environment: str) -> Iterator[Demo]:
-    """Run a demo; whatever the test did to it, it is gone afterwards."""
-    running = Demo(folder, *arguments, port=port, **environment)
-    try:
-        yield running
-    finally:
-        if running.process.poll() is None:
-            running.process.terminate()
-        running.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +27,6 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Demo]:
     with demo(folder, "--exit") as running:
         assert running.ends() == 0, running.err
     return folder, running
-
-
-def lines(out: str) -> dict[str, list[str]]:
-    """Return the lines of the first table by the name of the portfolio."""
-    table, _, _ = out.partition("Positions of")
-    names = {row["portfolio_name"] for row in rows("portfolios")}
-    found = {}
-    for line in table.splitlines():
-        for name in names:
-            if line.startswith(f"{name} "):
-                found[name] = line.removeprefix(name).split()
-    return found
 
 
 def test_the_table_shows_what_the_files_say(shown: tuple[Path, Demo]) -> None:
@@ -125,23 +58,6 @@ def test_the_positions_of_one_portfolio_add_up(shown: tuple[Path, Demo]) -> None
     assert values[-1] == money["cash_balance"]
     assert sum(values) == money["total_value"]
     assert min(values) < 0
-
-
-def rebalances(out: str) -> str:
-    """Return all that is printed of models and rebalances."""
-    _, title, below = out.partition("What Global Balanced would trade")
-    told, end, _ = below.partition("Try next:" if "Try next:" in below else "The data stay in")
-    assert title, out
-    assert end, out
-    return told
-
-
-def section(out: str, title: str) -> list[list[str]]:
-    """Return the lines between this title and the next empty one, in words."""
-    _, found, below = out.partition(title)
-    assert found, out
-    table, _, _ = below.partition("\n\n")
-    return [line.split() for line in table.splitlines()[1:]]
 
 
 def test_the_preview_shows_what_the_files_say(shown: tuple[Path, Demo]) -> None:
@@ -178,19 +94,46 @@ def test_what_cannot_be_rebalanced_is_explained(shown: tuple[Path, Demo]) -> Non
         assert repairs(row, fixes) == {row.most, row.least}
 
 
-def repairs(row: Row, fixes: list[str]) -> set[int]:
-    """Check that each of these fixes brings the number of shares that it names into the band; return the numbers."""
-    found = set()
-    for fix in fixes:
-        changes, _, gives = fix.strip().removeprefix("with ").partition(": ")
-        told = dict(change.split() for change in changes.split(" and "))
-        target = Fraction(told.get("target", 100 * row.target))
-        low = target - Fraction(told.get("low_drift", 100 * (row.target - row.low)))
-        high = target + Fraction(told.get("high_drift", 100 * (row.high - row.target)))
-        count = int(gives.removesuffix(" shares"))
-        assert low <= 100 * count * row.price / row.value <= high, fix
-        found.add(count)
-    return found
+def test_one_rebalance_is_sent_to_the_desk_as_orders(shown: tuple[Path, Demo]) -> None:
+    _, running = shown
+    header, *lines = section(running.out, "Orders for Young Savers Plan (young-savers-plan)")
+    assert header == ["Order", "Side", "Ticker", "Quantity", "Price", "Value"]
+    assert [line[1:] for line in lines] == [order.order_cells() for order in executed.orders()]
+    (rebalance_id,) = {line[0].rpartition("-")[0] for line in lines}
+    assert [line[0] for line in lines] == [f"{rebalance_id}-{order.order}" for order in executed.orders()]
+
+
+def test_the_desk_trades_them_and_the_portfolio_books_what_it_traded(shown: tuple[Path, Demo]) -> None:
+    _, running = shown
+    header, *lines = section(running.out, "Executions of the desk (8 created), their portfolio looked up")
+    assert header[2:6] == ["id", "Portfolio", "Order", "Side"]
+    wanted = [each.cells(number) for number, each in enumerate(executed.executions(), start=executed.FIRST)]
+    assert [line[1:] for line in lines] == wanted
+    assert len(set(ids_of(running.out))) == len(wanted) == len(executed.orders()) + 1
+
+
+def test_what_is_held_afterwards_is_what_the_rebalance_wanted(shown: tuple[Path, Demo]) -> None:
+    _, running = shown
+    _, *lines = section(running.out, "Young Savers Plan after it has booked them")
+    assert lines == executed.held()
+    assert "Orders FILLED: 7 of 7 are filled.\nEvery position is what the rebalance wanted" in running.out
+
+
+def test_accounting_has_what_was_traded_to_the_cent(shown: tuple[Path, Demo]) -> None:
+    folder, running = shown
+    batch = re.search(r"^Batch 1 for accounting: SENT, 8 executions, 0 rejected, in (\S+)$", running.out, re.MULTILINE)
+    assert batch
+    header, *lines = (folder / "data" / "files" / batch[1]).read_text().splitlines()
+    pairs = zip(ids_of(running.out), executed.executions(), strict=True)
+    assert lines == [each.line(number) for number, each in pairs]
+    assert (folder / "data" / "accounting" / "ledger.csv").read_text().splitlines() == [header, *lines]
+    told = "\n".join(f"  {line}" for line in [header, *lines[:3]])
+    assert f"{batch[0]}\n{told}\n  … and 5 more\n" in running.out
+    assert f"Accounting: {batch[1]}: 8 booked, 0 duplicates, 0 rejected\n" in running.out
+    bought, sold = executed.sums("BUY"), executed.sums("SELL")
+    sums = ["8", *(executed.cents(amount) for amount in (bought, sold, sold - bought))]
+    _, *compared = section(running.out, "What accounting has booked")
+    assert [line[-4:] for line in compared] == [sums, sums, ["0", "0.00", "0.00", "0.00"]]
 
 
 def test_progress_is_told_in_lines_where_there_is_no_terminal(shown: tuple[Path, Demo]) -> None:
@@ -202,16 +145,18 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(shown: tuple[Path,
 
 def test_again_on_the_same_data_changes_nothing_and_it_serves_on(shown: tuple[Path, Demo]) -> None:
     folder, first = shown
-    with demo(folder) as running:
+    with demo(folder, CLI_COMMAND="false", TRADE_SERVICE_URL="http://127.0.0.1:1") as running:
         running.prints("Ctrl-C ends it")
         assert "were there already" in running.err
         assert "Loaded" not in running.err
-        assert lines(running.out) == lines(first.out)
-        assert rebalances(running.out) == rebalances(first.out)
+        assert "CLI_COMMAND is set and not used" in running.err
+        assert "TRADE_SERVICE_URL is set and not used" in running.err
+        assert lines(running.out) == lines(first.out) | {executed.NAME: executed.line_afterwards()}
+        assert rebalances(running.out).replace("(8 there already)", "(8 created)") == rebalances(first.out)
         for address in SUGGESTED.findall(running.out):
             assert httpx2.get(address, timeout=10).status_code == 200
         base = SUGGESTED.findall(running.out)[0].partition("/api/")[0]
-        for portfolio_id, money in expected().money.items():
+        for portfolio_id, money in (expected().money | {executed.PORTFOLIO: executed.money_afterwards()}).items():
             answer = httpx2.get(f"{base}/api/v1/portfolio/{portfolio_id}/analytics", timeout=10)
             told = json.loads(answer.content, parse_float=Decimal)
             assert {name: told[name] for name in money} == money, portfolio_id
@@ -220,7 +165,8 @@ def test_again_on_the_same_data_changes_nothing_and_it_serves_on(shown: tuple[Pa
         assert "Traceback" not in running.err
 
 
-def test_one_that_was_killed_while_it_loaded_goes_on(tmp_path: Path) -> None:
+def test_one_that_was_killed_goes_on_wherever_that_was(shown: tuple[Path, Demo], tmp_path: Path) -> None:
+    _, whole = shown
     with demo(tmp_path) as running:
         running.prints("day 16 of 64")
         running.process.kill()
@@ -230,10 +176,18 @@ def test_one_that_was_killed_while_it_loaded_goes_on(tmp_path: Path) -> None:
         assert running.ends() == 130, running.err
         assert "goes on from there" in running.err
         assert "Traceback" not in running.err
+    for before in ("Orders for Young Savers Plan", "Every position is"):  # the executions, the batch
+        with demo(tmp_path) as running:
+            running.prints(before)
+            running.process.kill()
     with demo(tmp_path, "--exit") as running:
         assert running.ends() == 0, running.err
     assert "were there already" in running.err
-    assert lines(running.out) == expected().lines
+    assert lines(running.out) == expected().lines | {executed.NAME: executed.line_afterwards()}
+    for title in ("Young Savers Plan after it has booked them", "What accounting has booked"):
+        assert section(running.out, title) == section(whole.out, title)
+    booked = [line.split(",")[2] for line in (tmp_path / "data/accounting/ledger.csv").read_text().splitlines()]
+    assert booked == ["source_id", *(f"AC{number}" for number in ids_of(running.out))]
 
 
 def test_what_cannot_be_loaded_is_a_sentence(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Final
 
 from domain.execution import FailedExecution, Reported
 from write_side.execution.booking import BookAgain, BookExecution
-from write_side.execution.recording import Closed, Recording, Row
+from write_side.execution.recording import SLICE, Closed, Recording, Row
 from write_side.execution.resending import ResendExecution, Sent, Standing, service_id_of, standing
-from write_side.execution.results import Outcome, Render, RowResult, Status, none_accepted
+from write_side.execution.results import Outcome, Render, RowResult, RowStatus, none_accepted
 from write_side.log import Context
 
 __all__ = [
@@ -25,9 +25,9 @@ __all__ = [
     "ResendExecution",
     "RetryFailedExecutions",
     "RowResult",
+    "RowStatus",
     "Sent",
     "Standing",
-    "Status",
     "none_accepted",
     "service_id_of",
     "standing",
@@ -52,7 +52,12 @@ class RecordExecutions:
         """
 
         async def rows() -> Sequence[Row]:
-            return [_checked(row) for row in self.rows]
+            checked = []
+            for number, row in enumerate(self.rows, 1):
+                checked.append(_checked(row))
+                if number % SLICE == 0:
+                    await recording.pace.turn()
+            return checked
 
         return await recording.record(rows, context, render, now=now)
 
@@ -81,7 +86,7 @@ def _checked(row: Reported) -> Row:
     service_id = row.execution_service_id or 0
     if faults := row.faults():
         wrong = "; ".join(f"{fault.pointer.removeprefix('/')}: {fault.detail}" for fault in faults)
-        return RowResult(service_id, Status.ERROR, f"validation failed: {wrong}")
+        return RowResult(service_id, RowStatus.ERROR, f"validation failed: {wrong}")
     if row.is_open:
-        return RowResult(service_id, Status.SKIPPED, OPEN)
+        return RowResult(service_id, RowStatus.SKIPPED, OPEN)
     return Closed(service_id=service_id, report=row.report(), portfolio_id=row.portfolio_id)

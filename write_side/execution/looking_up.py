@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from write_side.execution.pacing import Pace
 from write_side.execution.ports import LookUpFailed, Owner, Owners
+
+AT_ONCE: Final = 20
+"""So many look-ups of one request are under way."""
 
 
 class NotReached(LookUpFailed):
@@ -17,21 +21,29 @@ Found: TypeAlias = dict[int, Owner | LookUpFailed]
 """Whose each execution is, or why that is not known, by ``executionServiceId``."""
 
 
-async def looked_up(owners: Owners, service_ids: Iterable[int], limit: float) -> Found:
-    """Return whose all these are; what is not answered within ``limit`` seconds is ``NotReached``."""
+async def looked_up(owners: Owners, service_ids: Iterable[int], limit: float, pace: Pace | None = None) -> Found:
+    """Return whose all these are; what is not answered within ``limit`` seconds is ``NotReached``.
+
+    One look-up begins in each turn of ``pace``. A request has few that wait for one, so a small request is not behind
+    all of a large one.
+    """
+    pace = pace or Pace()
     wanted = dict.fromkeys(service_ids)
+    left = iter(wanted)
     found: Found = {}
 
-    async def one(service_id: int) -> None:
-        try:
-            found[service_id] = await owners.of(service_id)
-        except LookUpFailed as error:
-            found[service_id] = error
+    async def some() -> None:
+        for service_id in left:
+            await pace.turn()
+            try:
+                found[service_id] = await owners.of(service_id)
+            except LookUpFailed as error:
+                found[service_id] = error
 
     try:
         async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
-            for service_id in wanted:
-                group.create_task(one(service_id))
+            for _ in range(min(AT_ONCE, len(wanted))):
+                group.create_task(some())
     except TimeoutError:
         late = NotReached(f"no answer within the {limit:g} s of a request")
         found |= {service_id: late for service_id in wanted if service_id not in found}

@@ -6,7 +6,6 @@ others have stored of it meanwhile, the log is asked again, the trade service is
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,14 +20,15 @@ from domain.execution import Execution, FailedExecution, Report
 from write_side.claims import Claims
 from write_side.event_store import Done, EventStore
 from write_side.execution.looking_up import Found, NotReached, looked_up
+from write_side.execution.pacing import Pace
 from write_side.execution.ports import ExecutionsKnown, LookUpFailed, Owner, Owners
-from write_side.execution.results import Outcome, Render, RowResult, Status, none_accepted
+from write_side.execution.results import Outcome, Render, RowResult, RowStatus, none_accepted
 from write_side.log import Answer, Conflict, Context, EventLog, KeyTaken, Lookups, Place, at_last
 
 EXISTS: Final = "execution already exists"
 WITHOUT_OWNER: Final = "failed to get portfolio ID: "
 _ATTEMPTS: Final = 50
-_SLICE: Final = 50
+SLICE: Final = 25
 """So many rows are decided on before others get their turn."""
 
 
@@ -58,6 +58,9 @@ class Recording:
     known: ExecutionsKnown
     time_limit: float = 30.0
     _claims: Claims = field(default_factory=Claims)
+    pace: Pace = field(default_factory=Pace)
+    """The turns in which the rows of large requests are worked on."""
+    _asking: Pace = field(default_factory=Pace)
 
     async def record(
         self,
@@ -95,7 +98,7 @@ class Recording:
             if found is None:
                 found = await self._owners(closed, places)
             try:
-                attempt = _Attempt(places, found, await self._failed(closed, places), now, again)
+                attempt = _Attempt(places, found, await self._failed(closed, places), now, again, self.pace)
                 await attempt.decide(rows)
                 return await self._stored(attempt, at_last(context), render, again)
             except Conflict:
@@ -110,9 +113,8 @@ class Recording:
 
     async def _owners(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> Found:
         new = [row for row in closed.values() if Execution.stream(str(row.service_id)) not in places]
-        found = await looked_up(
-            self.owners, [row.service_id for row in new if row.portfolio_id is None], self.time_limit
-        )
+        wanted = [row.service_id for row in new if row.portfolio_id is None]
+        found = await looked_up(self.owners, wanted, self.time_limit, self._asking)
         return found | {row.service_id: Owner(row.portfolio_id) for row in new if row.portfolio_id is not None}
 
     async def _failed(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> dict[str, FailedExecution]:
@@ -153,7 +155,9 @@ class _Attempt:
         failed: Mapping[str, FailedExecution],
         now: datetime,
         again: bool,
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._places, self._found, self._failed = places, found, failed
         self._now, self._again = now, again
         self.changed: list[Aggregate] = []
@@ -168,12 +172,12 @@ class _Attempt:
             if isinstance(row, RowResult):
                 self._decided.append(row)
             elif row.service_id in seen:
-                self._decided.append(RowResult(row.service_id, Status.SKIPPED, EXISTS, self._known(row.service_id)))
+                self._decided.append(RowResult(row.service_id, RowStatus.SKIPPED, EXISTS, self._known(row.service_id)))
             else:
                 seen.add(row.service_id)
                 self._decided.append(self._decide(row))
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
+            if number % SLICE == 0:
+                await self._pace.turn()
 
     def results(self) -> list[RowResult]:
         """Return what each row has come to."""
@@ -192,7 +196,7 @@ class _Attempt:
     def _decide(self, row: Closed) -> RowResult:
         service_id = row.service_id
         if (known := self._known(service_id)) is not None:
-            return RowResult(service_id, Status.SKIPPED, EXISTS, known)
+            return RowResult(service_id, RowStatus.SKIPPED, EXISTS, known)
         failed = self._failed.get(str(service_id))
         if failed is not None and failed.recorded:
             raise Conflict(failed.id)
@@ -200,14 +204,14 @@ class _Attempt:
         if isinstance(owner, LookUpFailed):
             if not (self._again and isinstance(owner, NotReached)):
                 self._keep(row, str(owner), failed)
-            return RowResult(service_id, Status.ERROR, f"{WITHOUT_OWNER}{owner}")
+            return RowResult(service_id, RowStatus.ERROR, f"{WITHOUT_OWNER}{owner}")
         self._created[service_id] = self._events
         self._change(Execution.record(service_id, row.report, owner.portfolio_id, self._now, order_id=owner.order_id))
         if failed is not None:
             left = failed.copy()
             left.leave(self._now)
             self._change(left)
-        return RowResult(service_id, Status.CREATED)
+        return RowResult(service_id, RowStatus.CREATED)
 
     def _keep(self, row: Closed, reason: str, failed: FailedExecution | None) -> None:
         """Keep a row whose portfolio was not found out, and why."""

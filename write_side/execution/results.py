@@ -14,7 +14,7 @@ from write_side.event_store import Done
 from write_side.log import Answer
 
 
-class Status(StrEnum):
+class RowStatus(StrEnum):
     """What a row has come to (seed 001 ``ExecutionResult.status``)."""
 
     CREATED = "created"
@@ -30,7 +30,7 @@ class RowResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     service_id: int
-    status: Status
+    status: RowStatus
     error: str | None = None
     execution_id: int | None = None
     back: int | None = None
@@ -60,4 +60,4 @@ class Outcome:
 def none_accepted(results: Sequence[RowResult]) -> bool:
     """Whether there are errors and nothing was created."""
     statuses = {result.status for result in results}
-    return Status.ERROR in statuses and Status.CREATED not in statuses
+    return RowStatus.ERROR in statuses and RowStatus.CREATED not in statuses

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 NONE: Final = "–"
+WIDTH: Final = 120
+"""Characters of a line where there is no terminal that has fewer."""
+_UNBOUNDED: Final = 10 * WIDTH
+
+Cells: TypeAlias = Mapping[str, Text | str]
+"""The cells of a line by the titles of their columns."""
 
 
 def table(title: str) -> Table:
@@ -23,6 +31,31 @@ def table(title: str) -> Table:
         pad_edge=False,
         show_footer=True,
     )
+
+
+def fitted(
+    title: str, lines: Sequence[Cells], out: Console, *, left: Collection[str], spare: Sequence[str], foot: Cells
+) -> Table:
+    """Return the table of these lines; columns but for the ``left`` ones have figures.
+
+    Where it is too wide it goes without the columns to ``spare``, the first one first.
+    """
+    columns, dispensable = list(lines[0]) if lines else [], list(spare)
+    shown = _filled(title, columns, lines, left, foot)
+    while dispensable and out.measure(shown, options=out.options.update(width=_UNBOUNDED)).maximum > out.width:
+        columns.remove(dispensable.pop(0))
+        shown = _filled(title, columns, lines, left, foot)
+    return shown
+
+
+def _filled(title: str, columns: Sequence[str], lines: Sequence[Cells], left: Collection[str], foot: Cells) -> Table:
+    shown = table(title)
+    shown.show_footer = bool(foot)
+    for name in columns:
+        shown.add_column(name, foot.get(name, ""), justify="left" if name in left else "right", no_wrap=True)
+    for line in lines:
+        shown.add_row(*(line[name] for name in columns))
+    return shown
 
 
 def number(figure: Decimal, text: str) -> Text:

@@ -13,7 +13,7 @@ from api.cli.failing import Failed
 
 PATIENCE = 60.0
 """Seconds for which a server that is not there, or not ready, is asked again."""
-_AGAIN = frozenset({"idempotency-key-in-flight"})
+_AGAIN = frozenset({"idempotency-key-in-flight", "batch-in-progress"})
 
 
 class Stopped(Exception):
@@ -97,7 +97,7 @@ class Client:
             else:
                 if answer.status < 300:
                     return answer, text
-                problem = _problem(text)
+                problem = problem_of(text)
                 wrong = str(problem.get("detail", f"answered {answer.status}"))
                 if answer.status != 503 and problem.get("code") not in _AGAIN:
                     raise Refused(_refused(method, path, problem.get("code"), wrong))
@@ -123,12 +123,18 @@ class Client:
             connection.close()
 
 
-def _problem(text: bytes) -> dict[str, Any]:
+def problem_of(text: bytes) -> dict[str, Any]:
+    """Return what is told of a problem, ``code`` and ``detail``, also where it wears the body of seed 001."""
     try:
         problem = json.loads(text)
     except ValueError:
         return {}
-    return problem if isinstance(problem, dict) else {}
+    if not isinstance(problem, dict):
+        return {}
+    if "message" in problem:
+        return {"detail": problem["message"], **(problem.get("details") or {})}
+    faults = [result["error"] for result in problem.get("results", ()) if result.get("error")]
+    return {"detail": faults[0]} if faults else problem
 
 
 def _refused(method: str, path: str, code: object, detail: str) -> str:

@@ -1,6 +1,6 @@
 """The sample models at work: a preview, the rebalance of all that follow a model, and one that cannot be.
 
-Nothing is booked: a rebalance says what to trade, and is recorded with everything it was made from.
+Nothing is booked yet: a rebalance says what to trade, and is recorded with everything it was made from.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.demo.cells import money, number, price, table, whole
+from api.cli.demo.cells import WIDTH, money, number, price, table, whole
 from api.cli.demo.client import Client, Refused, Request
 from api.cli.demo.files import FOLDER
-from api.cli.demo.tables import WIDTH
 
 PREVIEWED: Final = "balanced-60-40"
 """The portfolio whose rebalance is shown in full."""
@@ -27,8 +26,8 @@ Result: TypeAlias = dict[str, Any]
 """A rebalance, or a portfolio with its error, as it is answered."""
 
 
-def show_rebalances(client: Client, tickers: Mapping[str, str], position: int, out: Console) -> None:
-    """Make the sample models, if they are not there, rebalance by them and print what came of it.
+def show_rebalances(client: Client, tickers: Mapping[str, str], position: int, out: Console) -> list[Result]:
+    """Make the sample models, if they are not there, rebalance by them, print what came of it and return the results.
 
     ``position`` is one at which everything is loaded. What the server refuses, because somebody has changed the data
     since, is printed instead. Raises ``Failed`` when the server cannot be asked.
@@ -38,13 +37,15 @@ def show_rebalances(client: Client, tickers: Mapping[str, str], position: int, o
     position = max(position, *(answer.position for answer in made))
     listed = client.get("/api/v1/portfolios?limit=1000", position)["items"]
     names = {portfolio["portfolio_id"]: portfolio["portfolio_name"] for portfolio in listed}
+    results: list[Result] = []
     for answer in made:
         try:
             if PREVIEWED in answer.told["portfolios"]:
                 _show_preview(client, answer.told, tickers, position, out)
-            _show_run(client, answer.told, tickers, names, out)
+            results += _show_run(client, answer.told, tickers, names, out)
         except Refused as refusal:
             out.print(Text(f"{refusal}\n"), soft_wrap=True)
+    return results
 
 
 def _show_preview(
@@ -59,9 +60,9 @@ def _show_preview(
 
 def _show_run(
     client: Client, model: dict[str, Any], tickers: Mapping[str, str], names: Mapping[str, str], out: Console
-) -> None:
+) -> list[Result]:
     path = f"/api/v1/rebalance/model/{model['model_id']}"
-    results = client.send(Request("POST", path, b"", f"demo/rebalance/{model['name']}", 0)).told
+    results: list[Result] = client.send(Request("POST", path, b"", f"demo/rebalance/{model['name']}", 0)).told
     out.print(results_of(model["name"], results, names, out))
     out.print()
     for result in results:
@@ -69,6 +70,7 @@ def _show_run(
             for line in explanation(result, tickers, names):
                 out.print(line, soft_wrap=True, markup=False)
             out.print()
+    return results
 
 
 def _creation(model: Mapping[str, msgspec.Raw]) -> Request:

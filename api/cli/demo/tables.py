@@ -10,11 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.demo.cells import money, number, percent, price, table, whole
+from api.cli.demo.cells import WIDTH, money, number, percent, price, table, whole
 from api.cli.demo.client import Client
 from api.cli.demo.files import Plan
 
-WIDTH: Final = 120
 SHOWN: Final = "equity-long-short"
 """The portfolio whose positions are shown."""
 _CASH: Final = "CASH"
@@ -121,13 +120,16 @@ def positions(
     return shown
 
 
-def suggestions(url: str) -> list[str]:
-    """Return the lines that say what to try next."""
+def suggestions(url: str, trade_service: str) -> list[str]:
+    """Return the lines that say what to try next, with the demo and with its trade service."""
     path = f"{url}/api/v1/portfolio/{SHOWN}"
     return [
         "Try next:",
         f"  curl '{path}/state'",
         f"  curl '{path}/performance?from=2026-10-01'",
         f"  curl '{url}/api/v1/rebalances?limit=1'",
+        f"  curl '{url}/api/v1/executions?limit=1'",
+        f"  curl '{url}/api/v1/batches'",
+        f"  curl '{trade_service}/api/v2/executions'",
         f"  and every route with examples in a browser: {url}/docs",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -34,6 +34,9 @@ from write_side.execution import (
 )
 from write_side.log import Context
 
+_LARGE: Final = 10_000
+"""Bytes of a body from which on it is read in a turn of its own."""
+
 
 def routes(recording: Recording, clock: Callable[[], datetime]) -> APIRouter:
     """Return the router of these commands."""
@@ -55,8 +58,11 @@ def routes(recording: Recording, clock: Callable[[], datetime]) -> APIRouter:
         openapi_extra=POSTED,
     )
     async def report_executions(call: Calling) -> Response:
+        body = await call.request.body()
+        if len(body) > _LARGE:
+            await recording.pace.turn()
         now = clock()
-        command = RecordExecutions(rows=posted(await call.request.body(), now))
+        command = RecordExecutions(rows=posted(body, now))
         return await _answer(call, lambda context: command.handle(recording, context, recorded, now=now))
 
     @router.post(

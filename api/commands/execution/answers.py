@@ -10,7 +10,7 @@ import msgspec
 
 from api.shown_executions import Seed001
 from read_side.wire import encode
-from write_side.execution import RowResult, Status, none_accepted
+from write_side.execution import RowResult, RowStatus, none_accepted
 from write_side.log import Answer
 
 _RESULTS: Final = msgspec.json.Decoder(list[RowResult])
@@ -21,7 +21,7 @@ class ExecutionResultShown(Seed001):
 
     execution_service_id: int
     """0 where the row says none."""
-    status: Status
+    status: RowStatus
     error: str = ""
     """Why it was not created; left out where it was."""
     execution_id: int = 0
@@ -58,9 +58,9 @@ def batch_json(receipt: bytes, position: int) -> bytes:
     results = [result.at(position) for result in _RESULTS.decode(receipt)]
     counts = Counter(result.status for result in results)
     body = {
-        "processedCount": counts[Status.CREATED],
-        "skippedCount": counts[Status.SKIPPED],
-        "errorCount": counts[Status.ERROR],
+        "processedCount": counts[RowStatus.CREATED],
+        "skippedCount": counts[RowStatus.SKIPPED],
+        "errorCount": counts[RowStatus.ERROR],
         "results": [_told(result) for result in results],
     }
     return encode(body)
@@ -76,4 +76,4 @@ def _told(result: RowResult) -> dict[str, Any]:
 
 
 def _failed(results: Sequence[RowResult]) -> bool:
-    return any(result.status is Status.ERROR for result in results)
+    return any(result.status is RowStatus.ERROR for result in results)
