@@ -40,6 +40,12 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _NO_STORE = (b"cache-control", b"no-store")
 
+_ENDING: Final = Problem(
+    code="unavailable",
+    detail="the process is shutting down before the request has its answer: it may have been done, or be done later",
+    headers={"Retry-After": "5"},
+)
+
 log = structlog.get_logger("api.access")
 
 
@@ -92,6 +98,10 @@ class Http:
                 await self._answers.response(refused, scope)(scope, receive, sending)
         except ClientDisconnect:
             pass  # nobody is left to answer; it is counted and logged below
+        except asyncio.CancelledError:  # the time that requests have when the process ends is over
+            if status:
+                raise
+            await self._answers.response(_ENDING, scope)(scope, receive, sending)
         except Exception as error:
             problem = problem_of(error, scope)
             if problem is None:

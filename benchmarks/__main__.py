@@ -17,7 +17,7 @@ from rich.table import Table
 
 from api import logs
 from api.embedded import EmbeddedServers
-from benchmarks import append, http, load, optimiser, prices, projection, rebalance, valuation
+from benchmarks import append, batches, executions, http, load, optimiser, prices, projection, rebalance, valuation
 from benchmarks.harness import Place, Result, fsync_microseconds
 from migrations import migrate
 
@@ -30,6 +30,8 @@ BENCHMARKS: dict[str, Callable[[Place], Awaitable[list[Result]]]] = {
     "http": http.run,
     "optimiser": optimiser.run,
     "rebalance": rebalance.run,
+    "executions": executions.run,
+    "batches": batches.run,
 }
 
 

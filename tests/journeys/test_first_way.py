@@ -16,9 +16,10 @@ import pytest
 from tests.api.described import findings
 from tests.servers.application import ROOT, Application, application
 
-_EXAMPLE = re.compile(r"```sh\n(?:MODEL=[^\n]*\n)?(curl [^\n]*)\n```\n+```(?:json|http)\n(.*?)```", re.DOTALL)
+_EXAMPLE = re.compile(r"```sh\n(?:[A-Z]+=[^\n]*\n)?(curl [^\n]*)\n```\n+```(?:json|http)\n(.*?)```", re.DOTALL)
 _CLOCK = re.compile(r'"20[2-9]\d-[^"]*"')
-_ID = re.compile(r'"(model_id|rebalance_id|run_id)":"[0-9a-f]+"')
+_ID = re.compile(r'"(model_id|rebalance_id|run_id|order_id|orderId)":"[0-9a-f]{24}[0-9a-f]*(-\d+)?"')
+_FILE = re.compile(r"transactions_\d{8}_\d{6}_")
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,13 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
 
 
 def sent(line: str, url: str) -> httpx2.Response:
-    """Send what a curl line of the README says: an address, ``-X``, ``--json`` and ``-H``; ``$MODEL`` is the first."""
-    if "$MODEL" in line:
-        line = line.replace("$MODEL", httpx2.get(f"{url}/api/v1/models?limit=1").json()[0]["model_id"])
+    """Send what a curl line of the README says: an address, ``-X``, ``--json`` and ``-H``.
+
+    ``$MODEL`` is the first model, ``$REBALANCE`` the last rebalance.
+    """
+    for name, kind in (("MODEL", "model"), ("REBALANCE", "rebalance")):
+        if f"${name}" in line:
+            line = line.replace(f"${name}", httpx2.get(f"{url}/api/v1/{kind}s?limit=1").json()[0][f"{kind}_id"])
     words = iter(shlex.split(line)[1:])
     method, target, body, headers = "GET", "", None, {}
     for word in words:
@@ -52,7 +57,7 @@ def sent(line: str, url: str) -> httpx2.Response:
 
 def without_chance(body: str) -> str:
     """Return a body without the times and the ids that are others each time."""
-    return _ID.sub(r'"\1":"id"', _CLOCK.sub('"time"', body))
+    return _FILE.sub("transactions_when_", _ID.sub(r'"\1":"id\2"', _CLOCK.sub('"time"', body)))
 
 
 def test_the_readme_shows_what_is_answered(app: Application) -> None:

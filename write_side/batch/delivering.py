@@ -69,7 +69,11 @@ class Delivery:
         """
         async with AsyncExitStack() as stack:
             if self.cli is not None:
-                await stack.enter_async_context(self.cli.alone())
+                try:
+                    await stack.enter_async_context(self.cli.alone())
+                except FileNotWritten as error:
+                    await self._fail(await self.load(number), Stage.FILE, str(error), None, context)
+                    raise
             batch = await self.load(number)
             if not batch.live:
                 return batch

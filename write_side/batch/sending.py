@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from domain.batch import Batch, BatchSequence, BatchStatus, Quantity
-from domain.errors import FoliologError, NotDelivered, NotFound, RuleViolated, StaleVersion, Unavailable
+from domain.errors import FoliologError, NotDelivered, NotFound, Refused, RuleViolated, StaleVersion, Unavailable
 from write_side.batch.contents import count
 from write_side.batch.delivering import Delivery, Overtaken
 from write_side.batch.ports import BatchInProgress, OneRun
@@ -103,6 +103,8 @@ class Sending:
     def _ended(self, task: asyncio.Task[list[Batch]]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, Refused):
+                return
             tell = log.warning if isinstance(error, FoliologError) else log.error
             tell("run of batches ended", error=f"{type(error).__name__}: {error}")
 
