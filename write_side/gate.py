@@ -37,6 +37,11 @@ class Gate:
                 over = _slice(steps)
                 await asyncio.sleep(0)
 
+    async def turn(self) -> None:
+        """Return in a turn of the event loop that nobody else gets who shares the gate: for a short piece of work."""
+        async with self._turn:
+            await asyncio.sleep(0)
+
     async def map(self, work: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
         """Return what ``work`` makes of each piece, in their order; one piece is one step."""
         done: list[R] = []

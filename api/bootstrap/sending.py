@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -62,15 +61,8 @@ def by_worker() -> Context:
     return Context(actor=WORKER, correlation_id=str(uuid4()))
 
 
-@dataclass(frozen=True)
-class Sender:
-    """What the command line needs to send batches."""
-
-    sending: Sending
-
-
 @asynccontextmanager
-async def sender(settings: Settings) -> AsyncIterator[Sender]:
+async def sender(settings: Settings) -> AsyncIterator[Sending]:
     """Open what sends batches on the database that is set, without a server of ours."""
     async with AsyncExitStack() as stack:
         database_url = database_url_of(settings)
@@ -80,6 +72,6 @@ async def sender(settings: Settings) -> AsyncIterator[Sender]:
         store = EventStore(parts.log, cache_size=0, snapshot_every=settings.snapshot_every)
         stack.push_async_callback(store.close)
         stack.push_async_callback(appender.close)
-        found = Sender(sending(settings, store, parts.log))
-        stack.push_async_callback(found.sending.close)
+        found = sending(settings, store, parts.log)
+        stack.push_async_callback(found.close)
         yield found

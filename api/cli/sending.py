@@ -13,8 +13,8 @@ from api.cli.views import DataDir, on_database
 from api.settings import Settings
 
 if TYPE_CHECKING:
-    from api.bootstrap.sending import Sender
     from domain.batch import Batch
+    from write_side.batch import Sending
 
 IN_PROGRESS = 3
 """Exit code where another run is sending batches: nothing is wrong."""
@@ -35,19 +35,19 @@ def send_executions(every: Every = None, data_dir: DataDir = None) -> None:
     from api import bootstrap
 
     async def run(settings: Settings) -> int:
-        async with bootstrap.sender(settings) as sender:
-            return await (_once(sender) if every is None else _again_and_again(sender, every))
+        async with bootstrap.sender(settings) as sending:
+            return await (_once(sending) if every is None else _again_and_again(sending, every))
 
     if code := on_database(run, data_dir):
         raise typer.Exit(code)
 
 
-async def _once(sender: Sender) -> int:
+async def _once(sending: Sending) -> int:
     from write_side.batch import BatchInProgress
     from write_side.log import Context
 
     try:
-        sent = await sender.sending.send(Context(actor="send-executions", correlation_id=str(uuid4())))
+        sent = await sending.send(Context(actor="send-executions", correlation_id=str(uuid4())))
     except BatchInProgress as error:
         print(f"nothing is sent: {error}")
         return IN_PROGRESS
@@ -55,7 +55,7 @@ async def _once(sender: Sender) -> int:
     return 0
 
 
-async def _again_and_again(sender: Sender, every: int) -> int:
+async def _again_and_again(sending: Sending, every: int) -> int:
     """Send at once and then every so many seconds from the first time on; a run that takes longer lets some pass."""
     from api import serving
     from domain.errors import NotDelivered, Unavailable
@@ -64,7 +64,7 @@ async def _again_and_again(sender: Sender, every: int) -> int:
     clock = asyncio.get_running_loop().time
     began = clock()
     while not stopping.is_set():
-        run = asyncio.ensure_future(_once(sender))
+        run = asyncio.ensure_future(_once(sending))
         stopped = asyncio.ensure_future(stopping.wait())
         await asyncio.wait([run, stopped], return_when=asyncio.FIRST_COMPLETED)
         try:

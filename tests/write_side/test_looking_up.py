@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from write_side.execution.looking_up import AT_ONCE, looked_up
-from write_side.execution.pacing import Pace
 from write_side.execution.ports import LookUpFailed, Owner
+from write_side.gate import Gate
 
 
 @dataclass
@@ -58,16 +58,16 @@ async def test_a_request_has_many_look_ups_under_way() -> None:
 
 
 async def test_one_look_up_of_all_requests_begins_in_a_turn_of_the_loop() -> None:
-    pace = Pace()
+    gate = Gate()
     with Turns() as turns:
         owners = Asked(turns=turns)
-        await asyncio.gather(*(looked_up(owners, range(first, first + 50), 5, pace) for first in (100, 200, 300)))
+        await asyncio.gather(*(looked_up(owners, range(first, first + 50), 5, gate) for first in (100, 200, 300)))
     in_turns = [turn for turn, _ in owners.begun]
     assert len(in_turns) == 150
     assert len(set(in_turns)) == 150
 
 
 async def test_a_small_request_is_not_behind_all_of_a_large_one() -> None:
-    pace, owners = Pace(), Asked()
-    await asyncio.gather(looked_up(owners, range(100, 200), 5, pace), looked_up(owners, [1], 5, pace))
+    gate, owners = Gate(), Asked()
+    await asyncio.gather(looked_up(owners, range(100, 200), 5, gate), looked_up(owners, [1], 5, gate))
     assert [service_id for _, service_id in owners.begun].index(1) <= AT_ONCE

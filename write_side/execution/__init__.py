@@ -56,7 +56,7 @@ class RecordExecutions:
             for number, row in enumerate(self.rows, 1):
                 checked.append(_checked(row))
                 if number % SLICE == 0:
-                    await recording.pace.turn()
+                    await recording.gate.turn()
             return checked
 
         return await recording.record(rows, context, render, now=now)

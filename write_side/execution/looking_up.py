@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from write_side.execution.pacing import Pace
 from write_side.execution.ports import LookUpFailed, Owner, Owners
+from write_side.gate import Gate
 
 AT_ONCE: Final = 20
 """So many look-ups of one request are under way."""
@@ -21,20 +21,20 @@ Found: TypeAlias = dict[int, Owner | LookUpFailed]
 """Whose each execution is, or why that is not known, by ``executionServiceId``."""
 
 
-async def looked_up(owners: Owners, service_ids: Iterable[int], limit: float, pace: Pace | None = None) -> Found:
+async def looked_up(owners: Owners, service_ids: Iterable[int], limit: float, gate: Gate | None = None) -> Found:
     """Return whose all these are; what is not answered within ``limit`` seconds is ``NotReached``.
 
-    One look-up begins in each turn of ``pace``. A request has few that wait for one, so a small request is not behind
+    One look-up begins in each turn of ``gate``. A request has few that wait for one, so a small request is not behind
     all of a large one.
     """
-    pace = pace or Pace()
+    gate = gate or Gate()
     wanted = dict.fromkeys(service_ids)
     left = iter(wanted)
     found: Found = {}
 
     async def some() -> None:
         for service_id in left:
-            await pace.turn()
+            await gate.turn()
             try:
                 found[service_id] = await owners.of(service_id)
             except LookUpFailed as error:

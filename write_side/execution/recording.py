@@ -20,9 +20,9 @@ from domain.execution import Execution, FailedExecution, Report
 from write_side.claims import Claims
 from write_side.event_store import Done, EventStore
 from write_side.execution.looking_up import Found, NotReached, looked_up
-from write_side.execution.pacing import Pace
 from write_side.execution.ports import ExecutionsKnown, LookUpFailed, Owner, Owners
 from write_side.execution.results import Outcome, Render, RowResult, RowStatus, none_accepted
+from write_side.gate import Gate
 from write_side.log import Answer, Conflict, Context, EventLog, KeyTaken, Lookups, Place, at_last
 
 EXISTS: Final = "execution already exists"
@@ -58,9 +58,9 @@ class Recording:
     known: ExecutionsKnown
     time_limit: float = 30.0
     _claims: Claims = field(default_factory=Claims)
-    pace: Pace = field(default_factory=Pace)
+    gate: Gate = field(default_factory=Gate)
     """The turns in which the rows of large requests are worked on."""
-    _asking: Pace = field(default_factory=Pace)
+    _asking: Gate = field(default_factory=Gate)
 
     async def record(
         self,
@@ -98,7 +98,7 @@ class Recording:
             if found is None:
                 found = await self._owners(closed, places)
             try:
-                attempt = _Attempt(places, found, await self._failed(closed, places), now, again, self.pace)
+                attempt = _Attempt(places, found, await self._failed(closed, places), now, again, self.gate)
                 await attempt.decide(rows)
                 return await self._stored(attempt, at_last(context), render, again)
             except Conflict:
@@ -155,9 +155,9 @@ class _Attempt:
         failed: Mapping[str, FailedExecution],
         now: datetime,
         again: bool,
-        pace: Pace,
+        gate: Gate,
     ) -> None:
-        self._pace = pace
+        self._gate = gate
         self._places, self._found, self._failed = places, found, failed
         self._now, self._again = now, again
         self.changed: list[Aggregate] = []
@@ -177,7 +177,7 @@ class _Attempt:
                 seen.add(row.service_id)
                 self._decided.append(self._decide(row))
             if number % SLICE == 0:
-                await self._pace.turn()
+                await self._gate.turn()
 
     def results(self) -> list[RowResult]:
         """Return what each row has come to."""

@@ -60,7 +60,7 @@ def routes(recording: Recording, clock: Callable[[], datetime]) -> APIRouter:
     async def report_executions(call: Calling) -> Response:
         body = await call.request.body()
         if len(body) > _LARGE:
-            await recording.pace.turn()
+            await recording.gate.turn()
         now = clock()
         command = RecordExecutions(rows=posted(body, now))
         return await _answer(call, lambda context: command.handle(recording, context, recorded, now=now))
