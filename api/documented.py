@@ -52,6 +52,10 @@ COMMAND_PROBLEMS: Final = (
     "outcome-unknown",
 )  # fmt: skip
 """What every command can be refused with."""
+BODILESS_PROBLEMS: Final = tuple(
+    code for code in COMMAND_PROBLEMS if code not in {"not-json", "body-too-large", "unsupported-media-type"}
+)
+"""What every command without a body can be refused with."""
 
 
 def problems(*codes: str, **details: str) -> Responses:

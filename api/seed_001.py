@@ -35,7 +35,8 @@ def of_seed_001(clock: Callable[[], datetime]) -> OwnBody:
     """Return the paths of executions and batches, and what renders errors for them."""
 
     def render(problem: Problem) -> Response:
-        status = status_of(problem.code)
+        of_key = bool(problem.errors) and all(fault.name == "Idempotency-Key" for fault in problem.errors)
+        status = problem.status if of_key else status_of(problem.code)
         body = {
             "message": _MESSAGES.get(problem.code, problem.detail),
             "status": status,

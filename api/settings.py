@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.command_line import CLI_PLACEHOLDERS, words_of
+
 _UNLOCKED_INSERT: Final = "POSTGRES_ENABLE_DB_FUNCTIONS"
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
         str | None,
         Field(
             description="Accounting CLI, for example `portfolio-cli process --file {file} --output-dir {output_dir}`; "
-            "none: the file alone is the delivery."
+            "`none`, or not set: the file alone is the delivery."
         ),
     ] = None
     cli_timeout: Annotated[
@@ -129,7 +131,7 @@ class Settings(BaseSettings):
         Field(description="quantity or filled: which quantity of executions the files have."),
     ] = "quantity"
     delete_files: Annotated[
-        bool, Field(description="1: the file of a batch without rejected executions is deleted once it is sent.")
+        bool, Field(description="1: a file is deleted once the CLI has taken it without rejecting anything.")
     ] = False
     solvers: Annotated[
         str,
@@ -172,6 +174,17 @@ class Settings(BaseSettings):
         if url is not None and not url.startswith(("http://", "https://")):
             raise _wrong("say http://host:port or https://...")
         return url
+
+    @field_validator("cli_command")
+    @classmethod
+    def _can_be_filled_in(cls, template: str | None) -> str | None:
+        if template is None or not template.strip():
+            return None
+        try:
+            words_of(template, CLI_PLACEHOLDERS)
+        except ValueError as error:
+            raise _wrong(str(error)) from None
+        return template
 
     @model_validator(mode="after")
     def _prices_have_tickers(self) -> Settings:

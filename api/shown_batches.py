@@ -45,7 +45,7 @@ class BatchShown(Seed001):
     cli_exit_code: int | None
     """How its last run has ended; null where it has not, or was stopped."""
     cli_output: str
-    """The end of what its last run has said."""
+    """The end of what its last run has said; in a list its last 500 characters."""
     reason: str | None
     """Why a batch has failed."""
     delivered_by: Annotated[str, WithJsonSchema({"type": "string", "enum": ["CLI", "FILE"]})]

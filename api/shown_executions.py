@@ -13,8 +13,7 @@ from pydantic.alias_generators import to_camel
 from api.documented import Responses
 from api.seed_001 import refusals, refuse
 from api.shown import Figure, Shown
-from domain.execution import Booking, TradeType
-from read_side.batch import SendStatus
+from domain.execution import Booking, SendStatus, TradeType
 
 ID_UNREADABLE: Final = "invalid execution ID"
 ExecutionId = Annotated[str, Path(description="Id of the execution, an integer.")]

@@ -31,6 +31,9 @@ class FilledOrderShown(OrderShown):
     """Of what is filled, with up to 8 places."""
     status: OrderStatus
     execution_ids: list[int]
+    """Those that have filled it, the first 100."""
+    execution_count: int
+    """How many there are."""
 
 
 class MismatchedShown(Shown):
@@ -82,6 +85,9 @@ class OrdersShown(_OrdersOf):
     orders: list[FilledOrderShown]
     """Sells first."""
     mismatched: list[MismatchedShown]
+    """The first 100; of all that came before the orders were sent, only the first 100 can be among them."""
+    mismatched_count: int
+    """How many there are."""
     residual: list[ResidualShown] | None
     """By security; null where the rebalance was deleted."""
     cash_after: Figure | None
@@ -133,9 +139,11 @@ ORDERS: Final[dict[str, Any]] = {
             "average_price": 150.35,
             "status": "OPEN",
             "execution_ids": [44, 51],
+            "execution_count": 2,
         }
     ],
     "mismatched": [],
+    "mismatched_count": 0,
     "residual": [
         {
             "security_id": "TECH123456789012345678AB",

@@ -13,6 +13,7 @@ from domain.batch import (
     BatchFailed,
     BatchHandedOver,
     BatchRejected,
+    BatchRetried,
     BatchSent,
     BatchStarted,
     BatchStatus,
@@ -23,7 +24,14 @@ from projections.projector import Projector, Rows
 from read_side.batch import BATCHES, BatchRow, RejectionRow, batch_key
 
 _Event: TypeAlias = (
-    BatchStarted | BatchWritten | BatchHandedOver | BatchFailed | BatchRejected | BatchSent | BatchCancelled
+    BatchStarted
+    | BatchWritten
+    | BatchHandedOver
+    | BatchFailed
+    | BatchRetried
+    | BatchRejected
+    | BatchSent
+    | BatchCancelled
 )
 _BatchRows: TypeAlias = Rows[BatchRow | RejectionRow]
 
@@ -50,9 +58,12 @@ def apply(rows: _BatchRows, recorded: Recorded) -> None:
             for taken in event.returned:
                 _keep(rows, replace(_batch(rows, taken, recorded), taken_by=this, position=recorded.position))
         case BatchWritten(sha256=sha256):
-            _change(rows, recorded, sha256=sha256, status=BatchStatus.RUNNING)
+            _change(rows, recorded, sha256=sha256)
         case BatchHandedOver(attempt=attempt):
-            _change(rows, recorded, attempts=attempt, status=BatchStatus.RUNNING, exit_code=None, output="")
+            _change(rows, recorded, attempts=attempt)
+        case BatchRetried():
+            again = {"status": BatchStatus.RUNNING, "stage": None, "reason": None, "exit_code": None, "output": ""}
+            _change(rows, recorded, **again)
         case BatchFailed() as event:
             _change(
                 rows,
@@ -75,8 +86,6 @@ def apply(rows: _BatchRows, recorded: Recorded) -> None:
                 recorded,
                 status=BatchStatus.PARTIAL if event.rejected_count else BatchStatus.SENT,
                 rejected_count=event.rejected_count,
-                stage=None,
-                reason=None,
                 exit_code=event.exit_code,
                 output=event.output,
             )

@@ -8,46 +8,121 @@ from msgspec.structs import replace
 
 from domain.base import Recorded
 from domain.errors import Broken
-from domain.execution import ExecutionRecorded
-from domain.order import Blotter, OrdersCancelled, OrdersSent, place_of
+from domain.execution import Booking, ExecutionBooked, ExecutionBookingParked, ExecutionRecorded
+from domain.order import Blotter, Order, OrdersCancelled, OrdersSent, place_of
 from domain.values import EXACT
-from projections.projector import Projector, by_key
-from read_side.order import ORDERS, Fill, OrderLine, OrdersRow
+from projections.projector import Projector, Rows
+from read_side.order import (
+    ORDERS,
+    SHOWN,
+    EarlyRow,
+    Fill,
+    Fills,
+    OrderLine,
+    OrderRows,
+    OrdersRow,
+    UnbookedRow,
+    early_key,
+    unbooked_key,
+)
 
-_Event: TypeAlias = OrdersSent | OrdersCancelled | ExecutionRecorded
+_Event: TypeAlias = OrdersSent | OrdersCancelled | ExecutionRecorded | ExecutionBooked | ExecutionBookingParked
+_Rows: TypeAlias = Rows[OrderRows]
 
 
 def keys(recorded: Recorded) -> tuple[str, ...]:
-    """Return the rebalance that the event is about; none for an execution that names none of our orders."""
-    event = cast(_Event, recorded.event)
-    if isinstance(event, ExecutionRecorded):
-        place = place_of(event.order_id)
-        return () if place is None else (place[0],)
-    return (event.rebalance_id,)
-
-
-def evolve(row: OrdersRow | None, recorded: Recorded) -> OrdersRow:
-    """Return the row after this event; raises ``Broken`` where orders are cancelled that were not sent."""
+    """Return the keys of rows that the event has to find; none for an execution that names none of our orders."""
     match cast(_Event, recorded.event):
         case OrdersSent() as event:
-            sent = OrdersRow(
-                rebalance_id=event.rebalance_id,
-                portfolio_id=recorded.stream[len(Blotter.TOPIC) + 1 :],
-                version=recorded.version,
-                sent_at=event.timestamp,
-                lines=tuple(OrderLine(order) for order in event.orders),
-                position=recorded.position,
-            )
-            for fill in () if row is None else row.unmatched:
-                sent = _taken(sent, fill)
-            return sent
+            portfolio_id = _portfolio_of(recorded)
+            return (event.rebalance_id, *(_early_key(order, portfolio_id) for order in event.orders))
+        case OrdersCancelled(rebalance_id=rebalance_id):
+            return (rebalance_id,)
+        case ExecutionRecorded(order_id=order_id):
+            place = place_of(order_id)
+            return () if place is None else (place[0],)
+        case ExecutionBookingParked():
+            return (unbooked_key(_service_id(recorded)),)
+        case ExecutionBooked():
+            return ()
+
+
+def apply(rows: _Rows, recorded: Recorded) -> None:
+    """Take the event; raises ``Broken`` where orders are cancelled that were not sent."""
+    match cast(_Event, recorded.event):
+        case OrdersSent() as event:
+            _sent(rows, event, recorded)
         case OrdersCancelled(timestamp=at) as event:
+            row = _orders(rows, event.rebalance_id)
             if row is None or row.sent_at is None:
                 raise Broken(f"orders of rebalance {event.rebalance_id} are cancelled that were not sent")
-            return replace(row, cancelled_at=at, version=recorded.version, position=recorded.position)
+            rows[row.key] = replace(row, cancelled_at=at, version=recorded.version, position=recorded.position)
         case ExecutionRecorded() as event:
-            known = row or OrdersRow(rebalance_id=keys(recorded)[0], position=recorded.position)
-            return replace(_taken(known, _fill(event, recorded)), position=recorded.position)
+            if (place := place_of(event.order_id)) is not None:
+                _filled(rows, place, _fill(event, recorded), recorded)
+        case ExecutionBookingParked(reason=reason):
+            key = unbooked_key(_service_id(recorded))
+            waiting = rows[key]
+            if isinstance(waiting, UnbookedRow):
+                parked = replace(waiting, booking=Booking.PARKED, booking_reason=reason, position=recorded.position)
+                rows[key] = parked
+        case ExecutionBooked():
+            rows[unbooked_key(_service_id(recorded))] = None
+
+
+def _sent(rows: _Rows, event: OrdersSent, recorded: Recorded) -> None:
+    """Take orders over with the fills that came before them; what fits none of them stays unmatched."""
+    portfolio_id = _portfolio_of(recorded)
+    known, *found = rows.all([event.rebalance_id, *(_early_key(order, portfolio_id) for order in event.orders)])
+    early = [row if isinstance(row, EarlyRow) else None for row in found]
+    lines = tuple(
+        OrderLine(order, row.fills) if row is not None else OrderLine(order)
+        for order, row in zip(event.orders, early, strict=True)
+    )
+    sent = OrdersRow(
+        rebalance_id=event.rebalance_id,
+        portfolio_id=portfolio_id,
+        version=recorded.version,
+        sent_at=event.timestamp,
+        lines=lines,
+        position=recorded.position,
+    )
+    if isinstance(known, OrdersRow):
+        left = tuple(fill for fill in known.unmatched if _line_of(sent, fill) is None)
+        counted = sum(line.fills.count for line in lines)
+        sent = replace(sent, unmatched=left, unmatched_count=known.unmatched_count - counted)
+    rows[sent.key] = sent
+    for row in early:
+        if row is not None:
+            rows[row.key] = None
+
+
+def _filled(rows: _Rows, place: tuple[str, int], fill: Fill, recorded: Recorded) -> None:
+    """Count a fill for its order, or among those that fit none; it is to be booked, if anything was filled."""
+    position = recorded.position
+    row = _orders(rows, place[0]) or OrdersRow(rebalance_id=place[0], position=position)
+    number = _line_of(row, fill)
+    if number is not None:
+        line = row.lines[number]
+        counted = OrderLine(line.order, _and(line.fills, fill))
+        rows[row.key] = replace(row, lines=(*row.lines[:number], counted, *row.lines[number + 1 :]), position=position)
+    else:
+        if row.sent_at is None:
+            key = early_key(fill.order_id, fill.portfolio_id, fill.transaction_type, fill.security_id)
+            early = rows[key]
+            before = early.fills if isinstance(early, EarlyRow) else Fills()
+            rows[key] = EarlyRow(key=key, fills=_and(before, fill), position=position)
+        shown = row.unmatched if len(row.unmatched) >= SHOWN else (*row.unmatched, fill)
+        rows[row.key] = replace(row, unmatched=shown, unmatched_count=row.unmatched_count + 1, position=position)
+    if fill.quantity_filled:
+        waiting = UnbookedRow(
+            execution_id=position,
+            service_id=_service_id(recorded),
+            order_id=fill.order_id,
+            portfolio_id=fill.portfolio_id,
+            position=position,
+        )
+        rows[waiting.key] = waiting
 
 
 def _fill(event: ExecutionRecorded, recorded: Recorded) -> Fill:
@@ -63,28 +138,42 @@ def _fill(event: ExecutionRecorded, recorded: Recorded) -> Fill:
     )
 
 
-def _taken(row: OrdersRow, fill: Fill) -> OrdersRow:
-    """Return the row with the fill counted for its order, or among those that fit none."""
-    place = place_of(fill.order_id)
-    number = place[1] - 1 if place is not None else len(row.lines)
-    line = row.lines[number] if number < len(row.lines) else None
-    if line is None or not _fits(row, line, fill):
-        return replace(row, unmatched=(*row.unmatched, fill))
-    counted = OrderLine(
-        line.order,
-        EXACT.add(line.filled, fill.quantity_filled),
-        EXACT.add(line.amount, EXACT.multiply(fill.quantity_filled, fill.average_price)),
-        (*line.execution_ids, fill.execution_id),
+def _and(fills: Fills, fill: Fill) -> Fills:
+    """Return the fills with one more."""
+    ids = fills.execution_ids
+    return Fills(
+        EXACT.add(fills.quantity, fill.quantity_filled),
+        EXACT.add(fills.amount, EXACT.multiply(fill.quantity_filled, fill.average_price)),
+        fills.count + 1,
+        ids if len(ids) >= SHOWN else (*ids, fill.execution_id),
     )
-    return replace(row, lines=(*row.lines[:number], counted, *row.lines[number + 1 :]))
 
 
-def _fits(row: OrdersRow, line: OrderLine, fill: Fill) -> bool:
-    order = line.order
+def _line_of(row: OrdersRow, fill: Fill) -> int | None:
+    """Return the place among the orders of the one that the fill counts for; None where it fits none."""
+    place = place_of(fill.order_id)
+    if place is None or place[1] > len(row.lines):
+        return None
+    order = row.lines[place[1] - 1].order
     wanted = (row.portfolio_id, order.transaction_type, order.security_id)
-    return wanted == (fill.portfolio_id, fill.transaction_type, fill.security_id)
+    return place[1] - 1 if wanted == (fill.portfolio_id, fill.transaction_type, fill.security_id) else None
 
 
-ORDER_PROJECTOR = Projector(
-    view=ORDERS, handles=frozenset(get_args(_Event)), keys=keys, apply=by_key(keys, evolve), kept=500
-)
+def _orders(rows: _Rows, rebalance_id: str) -> OrdersRow | None:
+    row = rows[rebalance_id]
+    return row if isinstance(row, OrdersRow) else None
+
+
+def _early_key(order: Order, portfolio_id: str) -> str:
+    return early_key(order.order_id, portfolio_id, order.transaction_type, order.security_id)
+
+
+def _portfolio_of(recorded: Recorded) -> str:
+    return recorded.stream[len(Blotter.TOPIC) + 1 :]
+
+
+def _service_id(recorded: Recorded) -> int:
+    return int(recorded.stream.partition("/")[2])
+
+
+ORDER_PROJECTOR = Projector(view=ORDERS, handles=frozenset(get_args(_Event)), keys=keys, apply=apply, kept=500)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final, Self
+
+import msgspec
 
 from domain.batch import Batch, BatchStatus, Stage, Window
 from domain.errors import NotFound
+from domain.execution import Sending, SendStatus
 from read_side.lookup import settled
 from read_side.signals import Signals
+from read_side.slices import Slices
 from read_side.store import Found, Kind, Row, Rows, Search, SearchableViewStore, View
 from read_side.wire import encode, moment
 
+_LISTED_OUTPUT: Final = 500
+"""Characters of what the CLI has said that a list shows of each batch."""
 _AT_ONCE: Final = 200
 """So many batches are read at once, at most, to find those of a page of executions."""
 
@@ -114,24 +118,6 @@ def rejection_key(batch: int, execution_id: int) -> str:
     return f"rejected/{batch}/{execution_id}"
 
 
-class SendStatus(StrEnum):
-    """Whether accounting has an execution (contract "001")."""
-
-    PENDING = "PENDING"
-    """Not yet: no batch has it, or the batch is running."""
-    SENT = "SENT"
-    REJECTED = "REJECTED"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """Whether accounting has an execution; ``reason`` is why it was rejected."""
-
-    status: SendStatus
-    reason: str | None = None
-
-
 class Batches:
     """The queries on batches.
 
@@ -224,14 +210,16 @@ class Batches:
 
 
 def _sending(execution_id: int, batch: BatchRow | None, rejections: Mapping[str, BatchRow | RejectionRow]) -> Sending:
-    if batch is None or batch.status is BatchStatus.RUNNING:
+    if batch is None:
         return Sending(SendStatus.PENDING)
+    if batch.status is BatchStatus.RUNNING:
+        return Sending(SendStatus.PENDING, batch.number)
     if batch.status is BatchStatus.FAILED:
-        return Sending(SendStatus.FAILED)
+        return Sending(SendStatus.FAILED, batch.number)
     rejection = rejections.get(rejection_key(batch.number, execution_id))
     if isinstance(rejection, RejectionRow):
-        return Sending(SendStatus.REJECTED, rejection.reason)
-    return Sending(SendStatus.SENT)
+        return Sending(SendStatus.REJECTED, batch.number, rejection.reason)
+    return Sending(SendStatus.SENT, batch.number)
 
 
 def shown(row: BatchRow) -> dict[str, Any]:
@@ -262,6 +250,13 @@ def batch_json(row: BatchRow) -> bytes:
     return encode(shown(row))
 
 
-def list_json(rows: Iterable[BatchRow], cursor: str | None) -> bytes:
-    """Return a page of batches as a list of ours: ``{"items": [...], "next": cursor or null}``."""
-    return encode({"items": [shown(row) for row in rows], "next": cursor})
+async def list_json(rows: Iterable[BatchRow], cursor: str | None) -> bytes:
+    """Return a page of batches as a list of ours: ``{"items": [...], "next": cursor or null}``.
+
+    Of ``cliOutput`` each has the last 500 characters. It is made with pauses: there can be a thousand.
+    """
+    slices, items = Slices(), []
+    for row in rows:
+        items.append(msgspec.Raw(encode(shown(row) | {"cliOutput": row.output[-_LISTED_OUTPUT:]})))
+        await slices.pause()
+    return encode({"items": items, "next": cursor})

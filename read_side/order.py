@@ -8,20 +8,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final, TypeAlias
 
 import msgspec
 
 from domain.errors import NotFound
-from domain.execution import TradeType
+from domain.execution import Booking, TradeType
 from domain.order import Order, OrderSet, OrderStatus, Residual, order_status, residuals, set_status
 from domain.values import EXACT, ZERO
 from read_side.lookup import settled
 from read_side.rebalance import RebalanceRow, Rebalances, RunRow
 from read_side.signals import Signals
-from read_side.store import Row, Rows, View, ViewStore
+from read_side.store import Found, Kind, Row, Rows, Search, SearchableViewStore, View
 
 _ID = re.compile(r"[0-9a-f]{24}\Z")
 """The ids of rebalances; nothing else is asked of the database."""
+SHOWN: Final = 100
+"""So many executions are kept one by one for an order, and of those that fit none; the others are only counted."""
 
 
 class Fill(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -36,20 +39,28 @@ class Fill(msgspec.Struct, frozen=True, array_like=True, gc=False):
     average_price: Decimal
 
 
-class OrderLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An order and what is filled of it: how much, for how much money, exactly, by which executions."""
+class Fills(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is filled of an order: how much, for how much money, exactly, by how many executions, and the first 100."""
 
-    order: Order
-    filled: Decimal = ZERO
+    quantity: Decimal = ZERO
     amount: Decimal = ZERO
+    count: int = 0
     execution_ids: tuple[int, ...] = ()
 
 
-class OrdersRow(Row, frozen=True, kw_only=True, gc=False):
+class OrderLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order and what is filled of it."""
+
+    order: Order
+    fills: Fills = Fills()
+
+
+class OrdersRow(Row, frozen=True, kw_only=True, gc=False, tag="orders"):
     """The orders of a rebalance.
 
-    ``unmatched`` are fills that name one of its orders and are of another portfolio, security or side, or name one
-    that it does not have; while ``sent_at`` is None no orders are known, and all that came before them wait there.
+    ``unmatched`` are the first 100 fills that name one of its orders and are of another portfolio, security or side,
+    or name one that it does not have, and ``unmatched_count`` says how many there are. While ``sent_at`` is None no
+    orders are known, and all fills are unmatched: what they sum up to stands in rows of its own (``EarlyRow``).
     ``version`` is the blotter's after the last event that was about these orders.
     """
 
@@ -60,12 +71,18 @@ class OrdersRow(Row, frozen=True, kw_only=True, gc=False):
     cancelled_at: datetime | None = None
     lines: tuple[OrderLine, ...] = ()
     unmatched: tuple[Fill, ...] = ()
+    unmatched_count: int = 0
+
+    @property
+    def key(self) -> str:
+        """Where the row stands."""
+        return self.rebalance_id
 
     @property
     def statuses(self) -> list[OrderStatus]:
         """Where each of the orders stands."""
         cancelled = self.cancelled_at is not None
-        return [order_status(line.order.quantity, line.filled, cancelled=cancelled) for line in self.lines]
+        return [order_status(line.order.quantity, line.fills.quantity, cancelled=cancelled) for line in self.lines]
 
     @property
     def status(self) -> OrderStatus:
@@ -76,11 +93,57 @@ class OrdersRow(Row, frozen=True, kw_only=True, gc=False):
     def moved(self) -> dict[str, Decimal]:
         """What the fills have brought of each security, negative for what was sold."""
         return {
-            line.order.security_id: line.filled if _bought(line) else line.filled.copy_negate() for line in self.lines
+            line.order.security_id: line.fills.quantity if _bought(line) else line.fills.quantity.copy_negate()
+            for line in self.lines
         }
 
 
-ORDERS: View[OrdersRow] = View(name="orders", row=OrdersRow, key="rebalance_id", rest=0.1)
+class EarlyRow(Row, frozen=True, kw_only=True, gc=False, tag="early"):
+    """Fills of one order that is not known yet: they count for it if it turns out to be as ``key`` says."""
+
+    key: str
+    fills: Fills
+
+
+class UnbookedRow(Row, frozen=True, kw_only=True, gc=False, tag="unbooked"):
+    """An execution that names one of our orders and has filled something that is not booked; booked, it is no row."""
+
+    execution_id: int
+    service_id: int
+    order_id: str
+    portfolio_id: str
+    booking: Booking = Booking.NONE
+    booking_reason: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Where the row stands."""
+        return unbooked_key(self.service_id)
+
+    @property
+    def unbooked_of(self) -> str:
+        """The portfolio that does not have what it has filled."""
+        return self.portfolio_id
+
+
+OrderRows: TypeAlias = OrdersRow | EarlyRow | UnbookedRow
+ORDERS: View[OrderRows] = View(
+    name="orders",
+    row=OrdersRow | EarlyRow | UnbookedRow,
+    key="key",
+    fields={"execution_id": Kind.POSITION, "unbooked_of": Kind.KEYWORD},
+    rest=0.1,
+)
+
+
+def early_key(order_id: str, portfolio_id: str, side: TradeType, security_id: str) -> str:
+    """Return the key of the row of fills that came before this order."""
+    return f"early/{order_id}/{side}/{security_id}/{portfolio_id}"
+
+
+def unbooked_key(service_id: int) -> str:
+    """Return the key of the row of an execution that is not booked."""
+    return f"unbooked/{service_id}"
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -110,7 +173,7 @@ class Sent:
             return None
         cash = self.of[1].cash_before
         for line in self.row.lines:
-            cash = (EXACT.subtract if _bought(line) else EXACT.add)(cash, line.amount)
+            cash = (EXACT.subtract if _bought(line) else EXACT.add)(cash, line.fills.amount)
         return cash
 
 
@@ -121,7 +184,7 @@ class Orders:
     raises ``NotYet`` when a view that is needed is still behind then, and ``StoreUnavailable``.
     """
 
-    def __init__(self, store: ViewStore, signals: Signals, rebalances: Rebalances) -> None:
+    def __init__(self, store: SearchableViewStore, signals: Signals, rebalances: Rebalances) -> None:
         self._store, self._signals, self._rebalances = store, signals, rebalances
 
     async def of_rebalance(self, rebalance_id: str, *, at_least: int = 0, wait: float = 2.0) -> Sent:
@@ -164,13 +227,27 @@ class Orders:
             if row.sent_at is not None
         }
 
+    async def unbooked(self, portfolio_id: str, at_least: int, wait: float = 2.0) -> UnbookedRow | None:
+        """Return the first execution of this portfolio that names one of our orders and is not booked; None: all are.
+
+        One with nothing filled is not asked for. However many there are, one row is read.
+        """
+        asked = Search(equals={"unbooked_of": portfolio_id}, sort="execution_id", limit=1)
+
+        async def ask() -> Found[OrderRows]:
+            return await self._store.search(ORDERS, asked)
+
+        found = await settled(ask, ORDERS, self._store, self._signals, at_least=at_least, wait=wait)
+        return next((row for row in found.rows if isinstance(row, UnbookedRow)), None)
+
     async def _rows(self, rebalance_ids: Collection[str], at_least: int, wait: float) -> Mapping[str, OrdersRow]:
         keys = [rebalance_id for rebalance_id in rebalance_ids if _ID.match(rebalance_id)]
 
-        async def ask() -> Rows[OrdersRow]:
+        async def ask() -> Rows[OrderRows]:
             return await self._store.get_many(ORDERS, keys)
 
-        return (await settled(ask, ORDERS, self._store, self._signals, at_least=at_least, wait=wait)).rows
+        read = await settled(ask, ORDERS, self._store, self._signals, at_least=at_least, wait=wait)
+        return {key: row for key, row in read.rows.items() if isinstance(row, OrdersRow)}
 
 
 def _bought(line: OrderLine) -> bool:

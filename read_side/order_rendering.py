@@ -35,6 +35,7 @@ def sent_json(sent: Sent) -> bytes:
         | {
             "orders": [_line(row, line, status) for line, status in pairs],
             "mismatched": [_fill(fill) for fill in row.unmatched],
+            "mismatched_count": row.unmatched_count,
             "residual": None if left is None else [_residual(each) for each in left],
             "cash_after": None if cash is None else amount(money(cash)),
         }
@@ -98,14 +99,16 @@ def _order(order: Order) -> dict[str, Any]:
 
 
 def _line(row: OrdersRow, line: OrderLine, status: OrderStatus) -> dict[str, Any]:
-    average = average_price(line.amount, line.filled)
-    left = open_quantity(line.order.quantity, line.filled, cancelled=row.cancelled_at is not None)
+    fills = line.fills
+    average = average_price(fills.amount, fills.quantity)
+    left = open_quantity(line.order.quantity, fills.quantity, cancelled=row.cancelled_at is not None)
     return _order(line.order) | {
-        "filled": number(line.filled),
+        "filled": number(fills.quantity),
         "open": number(left),
         "average_price": None if average is None else number(average),
         "status": status,
-        "execution_ids": line.execution_ids,
+        "execution_ids": fills.execution_ids,
+        "execution_count": fills.count,
     }
 
 

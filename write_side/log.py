@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,17 @@ def in_part(context: Context) -> Context:
 def at_last(context: Context) -> Context:
     """Return the context of the last append of a command, which may come long after the command has begun."""
     return msgspec.structs.replace(context, began=time.monotonic())
+
+
+def answering(context: Context, answer: Answer) -> Context:
+    """Return the context under whose idempotency key, if it has one, this answer is stored."""
+    if context.remember is None:
+        return context
+
+    async def told(_: Any, __: Sequence[Event]) -> Answer:
+        return answer
+
+    return msgspec.structs.replace(context, remember=dataclasses.replace(context.remember, answer=told))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +9,23 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from domain.base import Aggregate, Event
+from domain.base import Aggregate
 from domain.errors import FoliologError, NotFound, Overloaded, Refused, RuleViolated
-from domain.order import Blotter, Order, OrderSet, OrderStatus, must_hold_as_before, must_take, orders_of
+from domain.execution import Booking
+from domain.order import (
+    Blotter,
+    Order,
+    OrderSet,
+    OrderStatus,
+    must_be_booked,
+    must_hold_as_before,
+    must_take,
+    orders_of,
+)
 from domain.portfolio import Portfolio
 from domain.rebalance import Rebalance, RebalanceRun
 from write_side.event_store import Done, EventStore
-from write_side.log import ANY_VERSION, Answer, Context
+from write_side.log import ANY_VERSION, Answer, Context, answering
 from write_side.ports import Holdings
 from write_side.rebalance.choosing import ID
 
@@ -32,11 +41,30 @@ class Standing(Protocol):
     def status(self) -> OrderStatus: ...
 
 
+class Unbooked(Protocol):
+    """An execution that names an order and has filled something that is not booked, and why."""
+
+    @property
+    def execution_id(self) -> int: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def booking(self) -> Booking: ...
+    @property
+    def booking_reason(self) -> str | None: ...
+
+
 class OrdersKnown(Protocol):
     """What commands ask of the view of orders; ``at_least`` is a log position it must include."""
 
     async def standing(self, rebalance_ids: Collection[str], at_least: int) -> Mapping[str, Standing]:
         """Return of these rebalances those whose orders were sent, and where they stand.
+
+        Raises ``NotYet``, ``StoreUnavailable``.
+        """
+
+    async def unbooked(self, portfolio_id: str, at_least: int) -> Unbooked | None:
+        """Return the first execution of this portfolio that names an order of ours and is not booked; None: all are.
 
         Raises ``NotYet``, ``StoreUnavailable``.
         """
@@ -56,13 +84,17 @@ Render = Callable[[Told], Answer]
 
 @dataclass(frozen=True, kw_only=True)
 class OrderDesk:
-    """What commands on orders need; ``head`` returns the position of the last event of the log."""
+    """What commands on orders need; ``head`` returns the position of the last event of the log.
+
+    ``booked`` says whether executions book themselves into what ``holdings`` tells.
+    """
 
     store: EventStore
     holdings: Holdings
     known: OrdersKnown
     head: Callable[[], Awaitable[int]]
     clock: Callable[[], datetime]
+    booked: bool
 
 
 class _MovedOn(Refused):
@@ -104,7 +136,8 @@ class _Seen(msgspec.Struct, frozen=True):
 class SendOrders:
     """Send what a rebalance trades to the desk, once: asked for again, the same orders are told, whatever came since.
 
-    The portfolio has to take the trades, to hold what the rebalance was made from, and to have no other orders open.
+    The portfolio has to take the trades, to have all fills of orders booked, to hold what the rebalance was made from,
+    and to have no other orders open.
     """
 
     rebalance_id: str
@@ -142,7 +175,8 @@ class SendOrders:
     async def _allowed(self, desk: OrderDesk, seen: _Seen) -> tuple[Order, ...]:
         """Return the orders; raises ``RuleViolated`` where the portfolio does not take them or holds something else.
 
-        The status of a portfolio that is not ours is not known here, and not asked about.
+        The status of a portfolio that is not ours is not known here, and not asked about. Holdings are read last: what
+        is found booked before is in them.
         """
         rebalance = seen.rebalance
         run = await desk.store.load(RebalanceRun, rebalance.run_id)
@@ -154,6 +188,9 @@ class SendOrders:
         ours = await desk.store.load_many(Portfolio, [seen.portfolio_id])
         if (portfolio := ours.get(seen.portfolio_id)) is not None:
             must_take(seen.portfolio_id, portfolio.status, orders)
+            waiting = await desk.known.unbooked(seen.portfolio_id, await desk.head()) if desk.booked else None
+            if waiting is not None:
+                must_be_booked(waiting.execution_id, waiting.order_id, waiting.booking, waiting.booking_reason)
         held = (await desk.holdings.of([seen.portfolio_id])).get(seen.portfolio_id)
         if isinstance(held, FoliologError):
             raise held
@@ -240,19 +277,8 @@ async def _stored(
             raise _MovedOn(f"orders of portfolio {seen.portfolio_id} are not there")
         return [changed]
 
-    done = await desk.store.change_all([(Blotter, seen.portfolio_id)], decide, _answering(context, answer))
+    done = await desk.store.change_all([(Blotter, seen.portfolio_id)], decide, answering(context, answer))
     return done if done.replayed else msgspec.structs.replace(done, answer=answer)
-
-
-def _answering(context: Context, told: Answer) -> Context:
-    """Return the context under whose idempotency key, if it has one, this answer is stored."""
-
-    async def answer(_: Aggregate, __: Sequence[Event]) -> Answer:
-        return told
-
-    if context.remember is None:
-        return context
-    return msgspec.structs.replace(context, remember=dataclasses.replace(context.remember, answer=answer))
 
 
 def _unknown(rebalance_id: str) -> NotFound:

@@ -116,6 +116,7 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
                     known=orders,
                     head=parts.log.head,
                     clock=lambda: datetime.now(UTC),
+                    booked=settings.book_executions and settings.portfolio_accounting_url is None,
                 ),
             )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from api.bootstrap.reading import database_url_of, reading
-from api.settings import Misconfigured, Settings
+from api.settings import Settings
 from domain.batch import Quantity
 from write_side.adapters.accounting_cli import LocalAccountingCli
 from write_side.adapters.appender import Appender
@@ -22,6 +22,9 @@ from write_side.event_store import EventStore
 from write_side.log import Context
 from write_side.policies import WORKER
 
+_BY_FILE = "none"
+"""``CLI_COMMAND`` where the file is to be the delivery although a CLI took the batches before."""
+
 
 def output_folder(settings: Settings) -> Path:
     """Return the folder of the files of batches."""
@@ -29,14 +32,12 @@ def output_folder(settings: Settings) -> Path:
 
 
 def sending(settings: Settings, store: EventStore, log: PostgresLog) -> Sending:
-    """Return what sends batches; raises ``Misconfigured`` where ``CLI_COMMAND`` cannot be filled in."""
-    folder = output_folder(settings)
+    """Return what sends batches."""
+    folder, command = output_folder(settings), settings.cli_command
+    by_file = command is not None and command.strip().lower() == _BY_FILE
     cli = None
-    if settings.cli_command is not None:
-        try:
-            cli = LocalAccountingCli(folder, settings.cli_command, timeout=float(settings.cli_timeout))
-        except ValueError as error:
-            raise Misconfigured(f"CLI_COMMAND is {settings.cli_command!r}: {error}.") from error
+    if command is not None and not by_file:
+        cli = LocalAccountingCli(folder, command, timeout=float(settings.cli_timeout))
     delivery = Delivery(
         store=store,
         log=log,
@@ -48,11 +49,11 @@ def sending(settings: Settings, store: EventStore, log: PostgresLog) -> Sending:
         delete_files=settings.delete_files,
     )
     one_run = PostgresOneRun(database_url_of(settings))
-    return Sending(delivery=delivery, one_run=one_run, quantity=Quantity(settings.csv_quantity))
+    return Sending(delivery=delivery, one_run=one_run, quantity=Quantity(settings.csv_quantity), by_file=by_file)
 
 
 def batches(settings: Settings, store: EventStore, log: PostgresLog) -> Batches:
-    """Return the commands on batches; raises ``Misconfigured``."""
+    """Return the commands on batches."""
     return Batches(sending=sending(settings, store, log), event_log=log, claims=Claims())
 
 

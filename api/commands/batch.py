@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, Final, NoReturn, Self
+from typing import Annotated, Final, NoReturn, Self
 
 import msgspec
 from fastapi import APIRouter, Depends, Header
@@ -12,23 +12,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.commands.calls import Calling
-from api.documented import COMMAND_PROBLEMS, answered
+from api.documented import BODILESS_PROBLEMS, answered
+from api.errors import of_ours
+from api.problems import RequestProblem
 from api.received import prefers_later
 from api.routing import Route
 from api.seed_001 import refusals
 from api.shown_batches import BATCH, BatchId, BatchShown, SendShown, number_of
 from domain.base import Aggregate, Event
 from domain.batch import Batch
-from domain.errors import Broken
+from domain.errors import Broken, NotDelivered
 from read_side.batch import BatchRow, batch_json
 from read_side.wire import encode
-from write_side.batch import Batches
-from write_side.batch.sending import Started
+from write_side.batch import Batches, Render
 from write_side.event_store import Done
 from write_side.log import Answer, Context
 
-_BODILESS: Final = {"not-json", "body-too-large", "unsupported-media-type"}
-_PROBLEMS: Final = [code for code in COMMAND_PROBLEMS if code not in _BODILESS]
 _FAILURES: Final = ("batch-in-progress", "file-not-written", "cli-failed")
 _SENT: Final = {
     "processedCount": 250,
@@ -56,6 +55,17 @@ class When(msgspec.Struct, frozen=True):
         """Return what ``Prefer`` says."""
         return cls(prefers_later(request.scope))
 
+    @property
+    def accepted(self) -> Render | None:
+        """What makes the answer before the end, where that is wanted."""
+        return _accepted if self.later else None
+
+
+class _Place(msgspec.Struct):
+    """What of a batch says where it is."""
+
+    id: int
+
 
 async def _when(
     prefer: Annotated[
@@ -67,36 +77,26 @@ async def _when(
 
 
 WhenAsked = Annotated[When, Depends(_when)]
-Run = Callable[[Context, Started], Awaitable[Done[Aggregate]]]
 
 
 def routes(batches: Batches) -> APIRouter:
     """Return the router of these commands."""
     router = APIRouter(route_class=Route, tags=["batches"])
-    later: set[asyncio.Task[Response]] = set()
 
-    async def run(call: Calling, when: When, command: Run) -> Response:
-        """Answer when the run has come to its end; where it is wanted, with the first batch that it works on."""
-        first: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-
-        def started(batch: Batch) -> None:
-            if not first.done():
-                first.set_result(batch)
-
-        async def told(context: Context) -> Done[Aggregate]:
-            return await command(context, started)
-
-        answer = asyncio.create_task(call.answer(told, _never, versioned=False), name="batches asked for")
-        if not when.later:
-            return await answer
-        later.add(answer)
-        answer.add_done_callback(later.discard)
-        waits: list[asyncio.Future[Any]] = [answer, first]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if not first.done():
-            return await answer
-        answer.add_done_callback(_heard)
-        return _accepted(first.result(), await batches.event_log.head())
+    async def run(call: Calling, command: Callable[[Context], Awaitable[Done[Aggregate]]]) -> Response:
+        """Answer the command; a failure that is recorded tells the position from which on it can be seen."""
+        try:
+            answer = await call.answer(command, _never, versioned=False)
+        except NotDelivered as error:
+            problem = of_ours(error)
+            assert problem is not None  # noqa: S101 - it is in the catalogue
+            position = await batches.event_log.head()
+            raise RequestProblem(dataclasses.replace(problem, headers={"X-Position": str(position)})) from error
+        if answer.status_code == 202:
+            number = msgspec.json.decode(bytes(answer.body), type=_Place).id
+            answer.headers["Location"] = f"/api/v1/batches/{number}?at_least={answer.headers['x-position']}"
+            answer.headers["Preference-Applied"] = "respond-async"
+        return answer
 
     @router.post(
         "/api/v1/executions/send",
@@ -110,11 +110,11 @@ def routes(batches: Batches) -> APIRouter:
         responses={
             200: answered("What was sent", "X-Position", "Idempotency-Replayed", some=_SENT, nothing=_NOTHING),
             202: answered("The batch that is being sent", "X-Position", "Location", example=BATCH),
-            **refusals(*_PROBLEMS, "not-found", *_FAILURES),
+            **refusals(*BODILESS_PROBLEMS, "not-found", "rule-violated", *_FAILURES),
         },
     )
     async def send_executions(call: Calling, when: WhenAsked) -> Response:
-        return await run(call, when, lambda context, started: batches.send(context, _sent, started))
+        return await run(call, lambda context: batches.send(context, _sent, when.accepted))
 
     @router.post(
         "/api/v1/batches/{batch_id}/retry",
@@ -124,12 +124,12 @@ def routes(batches: Batches) -> APIRouter:
         responses={
             200: answered("What was sent", "X-Position", "Idempotency-Replayed", example=_SENT),
             202: answered("The batch that is being sent", "X-Position", "Location", example=BATCH),
-            **refusals(*_PROBLEMS, "not-found", "rule-violated", *_FAILURES, no_number="invalid batch ID"),
+            **refusals(*BODILESS_PROBLEMS, "not-found", "rule-violated", *_FAILURES, no_number="invalid batch ID"),
         },
     )
     async def retry_batch(call: Calling, batch_id: BatchId, when: WhenAsked) -> Response:
         number = number_of(batch_id)
-        return await run(call, when, lambda context, started: batches.retry(number, context, _sent, started))
+        return await run(call, lambda context: batches.retry(number, context, _sent, when.accepted))
 
     @router.post(
         "/api/v1/batches/{batch_id}/cancel",
@@ -142,7 +142,7 @@ def routes(batches: Batches) -> APIRouter:
         responses={
             200: answered("The batch", "X-Position", "ETag", "Idempotency-Replayed", example=BATCH),
             **refusals(
-                *_PROBLEMS,
+                *BODILESS_PROBLEMS,
                 "not-found",
                 "rule-violated",
                 "batch-in-progress",
@@ -183,20 +183,8 @@ def _cancelled(batches: Sequence[Batch]) -> Answer:
     return Answer(200, batch_json(BatchRow.of(batches[0])))
 
 
-def _accepted(batch: Batch, position: int) -> Response:
-    """Return where to look at a batch whose run goes on."""
-    headers = {
-        "X-Position": str(position),
-        "Location": f"/api/v1/batches/{batch.batch_id}?at_least={position}",
-        "Preference-Applied": "respond-async",
-    }
-    return Response(batch_json(BatchRow.of(batch)), 202, headers, "application/json")
-
-
-def _heard(answer: asyncio.Task[Response]) -> None:
-    """Take note of an answer that nobody waits for; what went wrong stands in the batch, and in the log."""
-    if not answer.cancelled():
-        answer.exception()
+def _accepted(batches: Sequence[Batch]) -> Answer:
+    return Answer(202, batch_json(BatchRow.of(batches[0])))
 
 
 async def _never(_: Aggregate, events: Sequence[Event]) -> NoReturn:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from api.commands.calls import Call, Calling
-from api.documented import COMMAND_PROBLEMS, answered, problems
+from api.documented import BODILESS_PROBLEMS, answered, problems
 from api.routing import Route
 from api.shown_orders import ORDERS_CANCELLED, ORDERS_TOLD, OrdersToldShown
 from domain.base import Aggregate, Event
@@ -19,9 +19,8 @@ from write_side.event_store import Done
 from write_side.log import Answer, Context
 from write_side.order import CancelOrders, OrderDesk, SendOrders, Told
 
-_BODILESS: Final = {"not-json", "body-too-large", "unsupported-media-type"}
 _PROBLEMS: Final = (
-    *(code for code in COMMAND_PROBLEMS if code not in _BODILESS),
+    *BODILESS_PROBLEMS,
     "not-found",
     "rule-violated",
     "unavailable",
@@ -49,8 +48,9 @@ def routes(desk: OrderDesk) -> APIRouter:
         summary="Send the orders of a rebalance",
         description=(
             "What the rebalance trades, as orders for the desk, each with an id that executions name as `orderId`. "
-            "Refused where the portfolio would not take the trades, holds something else than it was rebalanced from, "
-            "or has other orders open. Asked for again: 200 with the same orders, whatever has become of them."
+            "Refused where the portfolio would not take the trades, has fills of orders that are not booked, holds "
+            "something else than it was rebalanced from, or has other orders open. Asked for again: 200 with the same "
+            "orders, whatever has become of them."
         ),
         response_model=OrdersToldShown,
         responses={

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from api.commands.calls import Calling
-from api.documented import COMMAND_PROBLEMS, answered, problems
+from api.documented import BODILESS_PROBLEMS, answered, problems
 from api.routing import Route
 from api.shown_work import PARKED, ParkedEventDone
 from domain.base import Aggregate, Event
@@ -21,8 +21,6 @@ from write_side.log import Answer, Context
 from write_side.work import Parked, Retries
 
 _POSITION = re.compile(r"[1-9][0-9]{0,17}\Z")
-_BODILESS = {"not-json", "body-too-large", "unsupported-media-type"}
-_PROBLEMS = [code for code in COMMAND_PROBLEMS if code not in _BODILESS]
 
 
 def routes(retries: Retries) -> APIRouter:
@@ -40,7 +38,7 @@ def routes(retries: Retries) -> APIRouter:
         responses={
             200: answered("It is done", "X-Position", "Idempotency-Replayed", done={**PARKED, "done": True}),
             **problems(
-                *_PROBLEMS,
+                *BODILESS_PROBLEMS,
                 "not-found",
                 "rule-violated",
                 not_found="nothing of policy 'asset-class-rebalances' is parked at position 42",

@@ -35,7 +35,10 @@ def routes(batches: Batches) -> APIRouter:
     @router.get(
         "/api/v1/batches",
         summary="Batches",
-        description="All accounting batches, the last started first.",
+        description=(
+            "All accounting batches, the last started first. Of `cliOutput` each has the last 500 characters here; a "
+            "batch by its id has it whole."
+        ),
         response_model=BatchListShown,
         responses={200: answered("One page", last_page=BATCH_LIST), **refusals(*_PROBLEMS)},
     )
@@ -44,7 +47,7 @@ def routes(batches: Batches) -> APIRouter:
             rows, cursor = await batches.newest(
                 limit=listing.limit, cursor=listing.cursor, at_least=reading.at_least, wait=reading.wait
             )
-        return Response(list_json(rows, cursor), media_type=_JSON)
+        return Response(await list_json(rows, cursor), media_type=_JSON)
 
     @router.get(
         "/api/v1/batches/{batch_id}",

@@ -15,6 +15,7 @@ from domain.batch.events import (
     BatchHandedOver,
     BatchNumbered,
     BatchRejected,
+    BatchRetried,
     BatchReturned,
     BatchSent,
     BatchSequenceBegun,
@@ -55,6 +56,8 @@ class Batch(Aggregate):
     sha256: str | None = None
     attempts: int = 0
     """How often the CLI was started."""
+    told: int = 0
+    """The last start of the CLI whose end is known."""
     exit_code: int | None = None
     output: str = ""
     stage: Stage | None = None
@@ -100,23 +103,51 @@ class Batch(Aggregate):
         """Whether it is still to be sent."""
         return self.status in _LIVE
 
+    @property
+    def untold(self) -> bool:
+        """Whether the CLI was started and nobody has noted how that ended."""
+        return self.attempts > self.told
+
+    def try_again(self, at: datetime) -> None:
+        """Let one that has failed be under way again; raises ``RuleViolated`` for any other."""
+        if self.status is not BatchStatus.FAILED:
+            raise RuleViolated(f"batch {self.batch_id} is {self.status}: only a FAILED one can be retried")
+        self.trigger_event(BatchRetried, timestamp=at)
+
     def write(self, sha256: str, size: int, at: datetime) -> None:
         """Let the complete file get its name; raises ``Broken`` where it once had other bytes."""
         self._must_be_live("written")
-        if self.sha256 not in (None, sha256):
-            raise Broken(f"the file of batch {self.batch_id} had SHA-256 {self.sha256}, made anew it has {sha256}")
-        if self.sha256 is None or self.status is BatchStatus.FAILED:
+        if self.sha256 is None:
             self.trigger_event(BatchWritten, timestamp=at, sha256=sha256, size=size)
+        elif self.sha256 != sha256:
+            raise Broken(f"the file of batch {self.batch_id} had SHA-256 {self.sha256}, made anew it has {sha256}")
 
     def hand_over(self, at: datetime) -> None:
         """Let the CLI be started."""
         self._must_be_live("handed over")
         self.trigger_event(BatchHandedOver, timestamp=at, attempt=self.attempts + 1)
 
-    def fail(self, stage: Stage, reason: str, at: datetime, *, exit_code: int | None = None, output: str = "") -> None:
-        """End an attempt that went wrong; it can be tried again."""
+    def fail(
+        self,
+        stage: Stage,
+        reason: str,
+        at: datetime,
+        *,
+        ended: bool = False,
+        exit_code: int | None = None,
+        output: str = "",
+    ) -> None:
+        """End an attempt that went wrong, and where the CLI has ``ended`` say how; it can be tried again."""
         self._must_be_live("failed")
-        self.trigger_event(BatchFailed, timestamp=at, stage=stage, reason=reason, exit_code=exit_code, output=output)
+        self.trigger_event(
+            BatchFailed,
+            timestamp=at,
+            stage=stage,
+            reason=reason,
+            attempt=self.attempts if ended else None,
+            exit_code=exit_code,
+            output=output,
+        )
 
     def send(
         self,
@@ -130,10 +161,11 @@ class Batch(Aggregate):
         self._must_be_live("sent")
         rows = sorted((each, reason) for reason, ids in (rejected or {}).items() for each in ids)
         for begin in range(0, len(rows), REJECTED_AT_ONCE):
-            by_reason: dict[str, tuple[int, ...]] = {}
+            by_reason: dict[str, list[int]] = {}
             for each, reason in rows[begin : begin + REJECTED_AT_ONCE]:
-                by_reason[reason] = (*by_reason.get(reason, ()), each)
-            self.trigger_event(BatchRejected, timestamp=at, rejected=by_reason)
+                by_reason.setdefault(reason, []).append(each)
+            told = {reason: tuple(ids) for reason, ids in by_reason.items()}
+            self.trigger_event(BatchRejected, timestamp=at, rejected=told)
         self.trigger_event(BatchSent, timestamp=at, rejected_count=len(rows), exit_code=exit_code, output=output)
 
     def cancel(self, at: datetime) -> None:
@@ -153,18 +185,21 @@ class Batch(Aggregate):
                 self.start_time, self.previous_start_time = event.timestamp, event.previous_start_time
                 self.file_name, self.quantity, self.count = event.file_name, event.quantity, event.count
             case BatchWritten(sha256=sha256):
-                self.sha256, self.status = sha256, BatchStatus.RUNNING
+                self.sha256 = sha256
             case BatchHandedOver(attempt=attempt):
-                self.attempts, self.status = attempt, BatchStatus.RUNNING
+                self.attempts = attempt
+            case BatchRetried():
+                self.status, self.stage, self.reason = BatchStatus.RUNNING, None, None
                 self.exit_code, self.output = None, ""
             case BatchFailed():
                 self.status, self.stage, self.reason = BatchStatus.FAILED, event.stage, event.reason
                 self.exit_code, self.output = event.exit_code, event.output
+                self.told = self.told if event.attempt is None else event.attempt
             case BatchRejected(rejected=rejected):
                 self.rejected.update({each: reason for reason, ids in rejected.items() for each in ids})
             case BatchSent(rejected_count=count):
                 self.status = BatchStatus.PARTIAL if count else BatchStatus.SENT
-                self.stage, self.reason = None, None
+                self.told = self.attempts
                 self.exit_code, self.output = event.exit_code, event.output
             case BatchCancelled():
                 self.status = BatchStatus.CANCELLED

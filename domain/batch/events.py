@@ -78,12 +78,22 @@ class BatchHandedOver(Event):
     attempt: int
 
 
+class BatchRetried(Event):
+    """It had failed and is tried again, with the same file."""
+
+    TOPIC = "batch.retried.v1"
+
+
 class BatchFailed(Event):
-    """The file could not be written, or the CLI did not end well."""
+    """The file could not be written, or the CLI did not end well.
+
+    ``attempt`` is the start of the CLI whose end this tells; None where it tells of none: one may still be found out.
+    """
 
     TOPIC = "batch.failed.v1"
     stage: Stage
     reason: str
+    attempt: int | None
     exit_code: int | None
     output: str
 
@@ -140,6 +150,13 @@ class BatchReturned(Event):
 
 
 BatchEvent: TypeAlias = (
-    BatchStarted | BatchWritten | BatchHandedOver | BatchFailed | BatchRejected | BatchSent | BatchCancelled
+    BatchStarted
+    | BatchWritten
+    | BatchHandedOver
+    | BatchFailed
+    | BatchRetried
+    | BatchRejected
+    | BatchSent
+    | BatchCancelled
 )
 SequenceEvent: TypeAlias = BatchSequenceBegun | BatchNumbered | BatchSettled | BatchReturned

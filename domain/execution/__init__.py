@@ -14,7 +14,8 @@ from domain.execution.events import (
     Report,
     TradeType,
 )
-from domain.execution.rules import MAX_SERVICE_ID, Reported
+from domain.execution.rules import MAX_SERVICE_ID, Reported, wrong_order_id
+from domain.execution.sending import Sending, SendStatus
 
 __all__ = [
     "MAX_SERVICE_ID",
@@ -32,5 +33,8 @@ __all__ = [
     "FailedExecutionRecorded",
     "Report",
     "Reported",
+    "SendStatus",
+    "Sending",
     "TradeType",
+    "wrong_order_id",
 ]

@@ -60,7 +60,7 @@ class Reported:
             "securityId": _wrong_security_id(self.security_id),
             "ticker": _wrong_name(self.ticker),
             "portfolioId": None if self.portfolio_id is None else wrong_id(self.portfolio_id),
-            "orderId": _wrong_order_id(self.order_id),
+            "orderId": None if self.order_id is None else wrong_order_id(self.order_id),
             "quantity": _wrong_figure(self.quantity, _positive, required=True),
             "limitPrice": _wrong_figure(self.limit_price, _any),
             "receivedTimestamp": _wrong_time(self.received, required=True),
@@ -126,8 +126,9 @@ def _wrong_security_id(text: str | None) -> str | None:
     return None if _SECURITY_ID.match(text) else f"{text[:_SHOWN]!a} is not 24 of A-Z a-z 0-9"
 
 
-def _wrong_order_id(text: str | None) -> str | None:
-    if text is None or _ORDER_ID.match(text):
+def wrong_order_id(text: str) -> str | None:
+    """Return what is wrong with the id of an order, or None."""
+    if _ORDER_ID.match(text):
         return None
     return f"{text[:_SHOWN]!a} is not 1 to {MAX_ORDER_ID} characters of printable ASCII without spaces"
 
@@ -135,7 +136,9 @@ def _wrong_order_id(text: str | None) -> str | None:
 def _wrong_time(moment: datetime | None, *, required: bool = False) -> str | None:
     if moment is None:
         return "is required" if required else None
-    return None if FIRST <= moment < LAST else f"{moment.isoformat()} is not between the years 1970 and 9998"
+    if FIRST <= moment < LAST:
+        return None
+    return f"{moment.isoformat().replace('+00:00', 'Z')} is not between the years 1970 and 9998"
 
 
 def _wrong_figure(

@@ -22,7 +22,7 @@ from domain.order.filling import (
     residuals,
     set_status,
 )
-from domain.order.rules import must_hold_as_before, must_take
+from domain.order.rules import must_be_booked, must_hold_as_before, must_take
 
 __all__ = [
     "Blotter",
@@ -35,6 +35,7 @@ __all__ = [
     "OrdersSent",
     "Residual",
     "average_price",
+    "must_be_booked",
     "must_hold_as_before",
     "must_take",
     "open_quantity",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.errors import RuleViolated
-from domain.execution import TradeType
+from domain.execution import Booking, TradeType
 from domain.order.aggregate import Order
 from domain.portfolio import Status
 from domain.values import ZERO, plain
@@ -38,6 +38,19 @@ def must_hold_as_before(portfolio_id: str, then: Mapping[str, Decimal], now: Map
         raise RuleViolated(
             f"portfolio {portfolio_id} does not hold any more what the rebalance was made from: {_named(changed)}; "
             f"rebalance it again"
+        )
+
+
+def must_be_booked(execution_id: int, order_id: str, booking: Booking, reason: str | None) -> None:
+    """Raise ``RuleViolated`` where what an execution has filled of an order is not in its portfolio.
+
+    What the portfolio holds is then not what it will hold: orders made from that trade the same once more.
+    """
+    if booking is not Booking.BOOKED:
+        why = f"{booking}: {reason}" if reason else str(booking)
+        raise RuleViolated(
+            f"execution {execution_id} names order {order_id} and is not booked: {why}; "
+            f"book it first, POST /api/v1/executions/{execution_id}/book"
         )
 
 

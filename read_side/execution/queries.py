@@ -10,7 +10,8 @@ from typing import Final
 import msgspec
 
 from domain.errors import NotFound
-from read_side.batch import Batches, Sending
+from domain.execution import Sending, SendStatus
+from read_side.batch import Batches
 from read_side.execution.rendering import execution_json
 from read_side.execution.rows import COUNT_KEY, EXECUTIONS, CountRow, ExecutionRow, ExecutionsRow, FailedRow
 from read_side.lookup import settled
@@ -53,7 +54,7 @@ class Executed:
 
 
 class Executions:
-    """The queries on executions; ``failed``, ``parked`` and ``batch_of`` are what commands on them ask.
+    """The queries on executions; ``failed``, ``parked`` and ``sending_of`` are what commands on them ask.
 
     Each takes ``at_least``, the log position the answer must include, and ``wait``, how many seconds to wait for it;
     raises ``NotYet`` when a view that is needed is still behind then, and ``StoreUnavailable``.
@@ -104,24 +105,29 @@ class Executions:
         found = await self._listed(asked, at_least, time.monotonic() + wait)
         return [row.service_id for row in found.rows if isinstance(row, FailedRow)]
 
-    async def parked(self, portfolio_id: str, at_least: int = 0, wait: float = 2.0) -> Sequence[int]:
-        """Return ``executionServiceId`` of all executions that the portfolio does not take, by execution id."""
-        asked = Listed(equals={"parked_of": portfolio_id}, sort=("execution_id",))
-        found = await self._listed(asked, at_least, time.monotonic() + wait)
-        return [row.service_id for row in found.rows if isinstance(row, ExecutionRow)]
+    async def parked(
+        self, portfolio_id: str, limit: int, after: int = 0, at_least: int = 0, wait: float = 2.0
+    ) -> Mapping[int, int]:
+        """Return ``executionServiceId`` of executions that the portfolio does not take, by execution id, in its order.
 
-    async def batch_of(self, execution_id: int, at_least: int = 0, wait: float = 2.0) -> int | None:
-        """Return the number of the last batch that has this execution and is not cancelled; None where none has.
-
-        None has one that was rejected and waits to be sent again.
+        There are up to ``limit`` of them, with ids above ``after``.
         """
+        asked = Search(
+            equals={"parked_of": portfolio_id},
+            between={"execution_id": (after + 1, None)},
+            sort="execution_id",
+            limit=limit,
+        )
+        found, _ = await self._search(asked, at_least, time.monotonic() + wait)
+        return {row.execution_id: row.service_id for row in found if isinstance(row, ExecutionRow)}
+
+    async def sending_of(self, execution_id: int, at_least: int = 0, wait: float = 2.0) -> Sending:
+        """Return whether accounting has this execution, as ``by_id`` does; of an unknown one nobody has anything."""
         deadline = time.monotonic() + wait
         row = await self._row(execution_id, at_least, deadline)
         if row is None:
-            return None
-        held = await self._batches.holding([row.ready_at], at_least=at_least, wait=deadline - time.monotonic())
-        batch = held.get(row.ready_at)
-        return None if batch is None else batch.number
+            return Sending(SendStatus.PENDING)
+        return (await self._sendings([row], at_least, deadline))[execution_id]
 
     async def _row(self, execution_id: int, at_least: int, deadline: float) -> ExecutionRow | None:
         if not 0 < execution_id <= _LAST:

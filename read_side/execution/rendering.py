@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from domain.execution import Report
-from read_side.batch import SendStatus
+from domain.execution import Report, SendStatus
 from read_side.execution.rows import ExecutionRow, FailedRow
 from read_side.wire import encode, moment, number
 

@@ -111,6 +111,8 @@ class Behind:
 
     health: Parts = field(default_factory=Parts)
     now: datetime = NOW
+    booked: bool = True
+    """Whether executions are said to book themselves; nothing here books them."""
 
     def __post_init__(self) -> None:
         self.log = MemoryLog(lambda: self.now)
@@ -187,6 +189,7 @@ class Behind:
                     known=queries.orders,
                     head=self.log.head,
                     clock=lambda: self.now,
+                    booked=self.booked,
                 ),
             ),
             queries=queries,

@@ -34,12 +34,14 @@ class MemoryFolder:
 
     files: dict[str, bytes] = field(default_factory=dict)
     hidden: dict[str, bytes] = field(default_factory=dict)
+    marks: set[str] = field(default_factory=set)
     failure: str | None = None
 
     async def prepare(self, file_name: str, pieces: AsyncIterator[bytes]) -> Written:
         if self.failure is not None:
             raise FileNotWritten(self.failure)
         self.hidden[file_name] = b"".join([piece async for piece in pieces])
+        self.marks.add(file_name)
         return _written(self.hidden[file_name])
 
     async def prepared(self, file_name: str) -> Written | None:
@@ -54,6 +56,12 @@ class MemoryFolder:
     async def withdraw(self, file_name: str) -> None:
         if file_name in self.files:
             self.hidden[file_name] = self.files.pop(file_name)
+
+    async def was_prepared(self, file_name: str) -> bool:
+        return file_name in self.marks
+
+    async def forget(self, file_name: str) -> None:
+        self.marks.discard(file_name)
 
     async def remove(self, file_name: str) -> None:
         self.files.pop(file_name, None)

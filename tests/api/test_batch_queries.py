@@ -115,3 +115,13 @@ async def test_every_query_waits_for_its_position() -> None:
             behind = await client.get(path, params={"at_least": "4"})
             assert is_refused(behind, 503, behind.json()["message"])["code"] == "projection-behind"
             assert (await client.get(path, params={"at_least": "3"})).status_code == 200
+
+
+async def test_a_list_has_the_end_of_what_the_cli_said_and_one_batch_all_of_it() -> None:
+    desk, said = Desk(), "".join(f"line {number}\n" for number in range(200))
+    desk.start()
+    desk.fails(1, output=said)
+    async with client_of(desk) as client:
+        [listed] = (await client.get(BATCHES)).json()["items"]
+        one = (await client.get(f"{BATCHES}/1")).json()
+    assert (one["cliOutput"], listed) == (said, one | {"cliOutput": said[-500:]})

@@ -78,10 +78,14 @@ async def test_a_failure_of_the_cli_is_a_502_until_it_is_retried(
 ) -> None:
     await record(behind, 1, 3)
     cli.ends = [BADLY] * 8
+    positions = []
     for _ in range(2):
         answer = await client.post(SEND)
         assert refusal(answer) == (502, "the accounting CLI failed on batch 1: exit code 1", 502, "cli-failed")
-    (shown,) = (await client.get("/api/v1/batches")).json()["items"]
+        positions.append(answer.headers["X-Position"])
+    at = positions[-1]
+    assert at == str(len(behind.log.events))
+    (shown,) = (await client.get("/api/v1/batches", params={"at_least": at})).json()["items"]
     assert (shown["status"], shown["attempts"], shown["cliExitCode"]) == ("FAILED", 8, 1)
     answer = await client.post("/api/v1/batches/1/retry")
     assert (answer.status_code, answer.json()["processedCount"]) == (200, 3)
@@ -187,4 +191,30 @@ async def test_the_answer_at_once_is_of_the_oldest_that_is_unfinished(
     await client.post(SEND)
     await record(behind, 10, 2)
     answer = await client.post(SEND, headers={"Prefer": "respond-async"})
-    assert (answer.status_code, answer.json()["id"]) == (202, 1)
+    assert (answer.status_code, answer.json()["id"], answer.json()["status"]) == (202, 1, "RUNNING")
+
+
+async def test_an_answer_at_once_is_the_same_for_the_same_key(client: httpx2.AsyncClient, behind: Behind) -> None:
+    await record(behind, 1, 3)
+    headers = {"Prefer": "respond-async", "Idempotency-Key": "tonight"}
+    first = await client.post(SEND, headers=headers)
+    again = await client.post(SEND, headers=headers)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (again.content, again.headers["Location"]) == (first.content, first.headers["Location"])
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+async def test_the_same_key_cancels_once(client: httpx2.AsyncClient, behind: Behind, cli: ScriptedCli) -> None:
+    await record(behind, 1, 3)
+    cli.ends = [BADLY] * 4
+    await client.post(SEND)
+    key = {"Idempotency-Key": "give up"}
+    first = await client.post("/api/v1/batches/1/cancel", headers=key)
+    events = len(behind.log.events)
+    again = await client.post("/api/v1/batches/1/cancel", headers=key)
+    assert (again.content, again.headers["Idempotency-Replayed"]) == (first.content, "true")
+    assert (again.headers["ETag"], len(behind.log.events)) == (first.headers["ETag"], events)
+
+
+async def test_a_key_that_is_too_long_is_a_422(client: httpx2.AsyncClient) -> None:
+    assert refusal(await client.post(SEND, headers={"Idempotency-Key": "k" * 256}))[0] == 422

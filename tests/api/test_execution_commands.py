@@ -108,6 +108,16 @@ async def test_a_rejected_one_is_sent_again(reported: Reported) -> None:
     assert (await reported.client.post(f"{PATH}/2/resend", headers=headers)).content == answer.content
 
 
+async def test_why_one_was_rejected_is_known_without_its_batch(reported: Reported) -> None:
+    await reported.post(row(1), row(2))
+    await reported.sent(unknown=2)
+    reported.log.reads.clear()
+    assert (await reported.client.post(f"{PATH}/2/resend")).status_code == 200
+    await reported.open()
+    assert (await reported.client.post(f"{PATH}/1/book")).json()["sendStatus"] == "SENT"
+    assert set(reported.log.reads) == {"execution/2", "execution/1"}
+
+
 async def test_one_that_is_not_rejected_is_not_sent_again(reported: Reported) -> None:
     await reported.post(row(1))
     told = "only a REJECTED one is sent again"

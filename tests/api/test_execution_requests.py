@@ -110,7 +110,7 @@ async def test_an_error_names_each_member_its_value_and_what_would_be_right(repo
         "orderId: '' is not 1 to 100 characters of printable ASCII without spaces",
         "quantity: -1 is not greater than 0",
         "sentTimestamp: is required",
-        "lastFillTimestamp: 1969-12-31T23:59:59+00:00 is not between the years 1970 and 9998",
+        "lastFillTimestamp: 1969-12-31T23:59:59Z is not between the years 1970 and 9998",
         "quantityFilled: has 11 digits before the point, at most 10 are taken",
         "totalAmount: -0.01 is negative, give 0 or more",
         "averagePrice: 0 is not greater than 0",

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from api.app import create_app
 from api.numbers import loads
 from domain.order import OrdersSent
 from tests.api.asking import is_problem, trade, updating
@@ -83,11 +84,11 @@ async def test_orders_are_read_with_what_is_filled(client: httpx2.AsyncClient, b
         f'{{"rebalance_id":"{one}","portfolio_id":"ACC-1","status":"OPEN","sent_at":"2025-06-21T10:00:00Z",'
         f'"cancelled_at":null,"orders":['
         f'{order(one, 1, BOND, 302, "99.5")},"filled":0,"open":302,"average_price":null,"status":"OPEN",'
-        f'"execution_ids":[]}},'
+        f'"execution_ids":[],"execution_count":0}},'
         f'{order(one, 2, TECH, 399, "150.3383")},"filled":299.5,"open":99.5,"average_price":150.26694491,'
-        f'"status":"OPEN","execution_ids":[{first},{second}]}}],'
+        f'"status":"OPEN","execution_ids":[{first},{second}],"execution_count":2}}],'
         f'"mismatched":[{{"execution_id":{odd},"order_id":"{one}-1","portfolio_id":"ACC-1","transaction_type":"SELL",'
-        f'"security_id":"{BOND}","quantity_filled":7,"average_price":99}}],'
+        f'"security_id":"{BOND}","quantity_filled":7,"average_price":99}}],"mismatched_count":1,'
         f'"residual":[{{"security_id":"{BOND}","target":30,"low_drift":5,"high_drift":5,"actual":0,"drift":-30,'
         f'"in_band":false}},{{"security_id":"{TECH}","target":60,"low_drift":5,"high_drift":5,"actual":45.0263,'
         f'"drift":-14.9737,"in_band":false}}],"cash_after":54995.05}}'
@@ -109,13 +110,34 @@ async def test_more_than_was_ordered_is_shown_as_it_is(client: httpx2.AsyncClien
     is_problem(await cancel(client, one), 409, "rule-violated")
 
 
-async def test_what_came_before_the_orders_counts(client: httpx2.AsyncClient, behind: Behind) -> None:
+async def test_what_came_before_the_orders_counts(behind: Behind) -> None:
+    behind.booked = False
+    transport = httpx2.ASGITransport(app=create_app(behind.deps()))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://foliolog") as client:
+        one = await made(client)
+        await fill(behind, f"{one}-2", "100", "150", security_id=TECH)
+        is_problem(await client.get(path(one)), 404, "not-found")
+        assert (await client.get(f"/api/v1/rebalances/{one}")).json()["orders"] is None
+        await send(client, one)
+        assert [each["filled"] for each in (await client.get(path(one))).json()["orders"]] == [0, 100]
+
+
+async def test_a_fill_that_is_not_booked_keeps_other_orders_back(client: httpx2.AsyncClient, behind: Behind) -> None:
     one = await made(client)
-    await fill(behind, f"{one}-2", "100", "150", security_id=TECH)
-    is_problem(await client.get(path(one)), 404, "not-found")
-    assert (await client.get(f"/api/v1/rebalances/{one}")).json()["orders"] is None
     await send(client, one)
-    assert [each["filled"] for each in (await client.get(path(one))).json()["orders"]] == [0, 100]
+    await cancel(client, one)
+    other = (await rebalance(client)).json()["rebalance_id"]
+    late = await fill(behind, f"{one}-2", "10", "150", security_id=TECH)
+    problem = is_problem(await send(client, other), 409, "rule-violated")
+    assert problem["detail"] == (
+        f"execution {late} names order {one}-2 and is not booked: NONE; book it first, "
+        f"POST /api/v1/executions/{late}/book"
+    )
+    assert (await client.post(f"/api/v1/executions/{late}/book")).status_code == 200
+    problem = is_problem(await send(client, other), 409, "rule-violated")
+    assert f"{TECH} (0 then, 10 now)" in problem["detail"]
+    again = (await rebalance(client)).json()["rebalance_id"]
+    assert (await send(client, again)).status_code == 201
 
 
 async def test_orders_are_cancelled_and_may_be_filled_later(client: httpx2.AsyncClient, behind: Behind) -> None:

@@ -103,3 +103,25 @@ def test_loopback_is_what_only_this_machine_reaches(host: str) -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("cli {fil}", r"CLI_COMMAND is 'cli \{fil\}': \{fil\} in '\{fil\}' is none of \{file\}"),
+        ("cli {", "Single '.' encountered in format string"),
+        ("cli '", "it cannot be split into words: No closing quotation"),
+    ],
+)
+def test_a_command_that_cannot_be_filled_in_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, command: str, wrong: str
+) -> None:
+    monkeypatch.setenv("CLI_COMMAND", command)
+    with pytest.raises(Misconfigured, match=wrong):
+        read_settings()
+
+
+@pytest.mark.parametrize("command", ["", "  "])
+def test_an_empty_command_is_none(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("CLI_COMMAND", command)
+    assert read_settings().cli_command is None

@@ -122,7 +122,26 @@ async def test_a_removed_file_is_not_there_prepared_or_published(folder: OutputF
         await folder.remove(NAME)
         assert await folder.prepared(NAME) is None
         assert await folder.published(NAME) is None
-    assert os.listdir(tmp_path) == []
+    assert [name for name in os.listdir(tmp_path) if name != ".batches"] == []
+
+
+async def test_a_file_leaves_a_mark_until_it_is_forgotten(folder: OutputFolder) -> None:
+    assert not await folder.was_prepared(NAME)
+    await folder.prepare(NAME, pieces(ONE))
+    await folder.publish(NAME)
+    await folder.remove(NAME)
+    assert await folder.was_prepared(NAME)
+    for _ in range(2):
+        await folder.forget(NAME)
+        assert not await folder.was_prepared(NAME)
+
+
+async def test_a_withdrawn_file_is_prepared_as_before(folder: OutputFolder) -> None:
+    written = await folder.prepare(NAME, pieces(ONE))
+    await folder.publish(NAME)
+    for _ in range(2):
+        await folder.withdraw(NAME)
+        assert (await folder.prepared(NAME), await folder.published(NAME)) == (written, None)
 
 
 async def test_an_end_is_kept_until_it_is_tidied_away(make_cli: Callable[..., AccountingCli], tmp_path: Path) -> None:

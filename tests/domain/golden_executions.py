@@ -77,10 +77,12 @@ EXECUTIONS: Final[dict[str, dict[str, Any]]] = {
     "batch.failed.v1": {
         "stage": Stage.RESULT,
         "reason": "the error file cannot be read",
+        "attempt": 2,
         "exit_code": None,
         "output": "2 rows\nünreadable\n",
         **_at(11),
     },
+    "batch.retried.v1": _at(22),
     "batch.rejected.v1": {"rejected": {"price is 0": (7, 9), "unknown security": (8,)}, **_at(12)},
     "batch.sent.v1": {"rejected_count": 3, "exit_code": 0, "output": "done\n", **_at(13)},
     "batch.cancelled.v1": _at(14),

@@ -164,10 +164,30 @@ def test_a_file_made_anew_has_the_bytes_it_had() -> None:
         batch.write("cd" * 32, 100, NOW)
 
 
-def test_a_failed_batch_is_running_again_once_its_file_is_published() -> None:
+def test_a_failed_batch_is_running_again_once_it_is_retried() -> None:
     batch = failed()
-    batch.write("ab" * 32, 100, NOW)
-    assert batch.status is BatchStatus.RUNNING
+    batch.try_again(NOW)
+    assert (batch.status, batch.stage, batch.reason) == (BatchStatus.RUNNING, None, None)
+    assert (batch.exit_code, batch.output) == (None, "")
+    with pytest.raises(RuleViolated, match="batch 1 is RUNNING: only a FAILED one can be retried"):
+        batch.try_again(NOW)
+
+
+def test_a_start_of_the_cli_is_untold_until_its_end_is_noted() -> None:
+    batch, untold = started(sequence(), 10), []
+    untold.append(batch.untold)
+    batch.hand_over(NOW)
+    batch.fail(Stage.FILE, "the folder is not mounted", NOW)
+    batch.try_again(NOW)
+    untold.append(batch.untold)
+    batch.fail(Stage.CLI, "exit code 1", NOW, ended=True, exit_code=1)
+    untold.append(batch.untold)
+    batch.try_again(NOW)
+    batch.hand_over(NOW)
+    untold.append(batch.untold)
+    batch.send(NOW)
+    untold.append(batch.untold)
+    assert untold == [False, True, False, True, False]
 
 
 def test_only_a_failed_batch_can_be_cancelled() -> None:
@@ -188,6 +208,7 @@ def test_nothing_more_happens_to_a_batch_that_has_ended(end: str) -> None:
         lambda: batch.send(NOW),
         lambda: batch.fail(Stage.CLI, "late", NOW),
         lambda: batch.write("ab" * 32, 1, NOW),
+        lambda: batch.try_again(NOW),
     ]
     for decide in decisions:
         with pytest.raises(RuleViolated, match=f"batch 1 is {batch.status}"):
@@ -198,6 +219,7 @@ def test_why_it_failed_stands_until_it_is_sent() -> None:
     batch = failed()
     assert (batch.stage, batch.reason, batch.exit_code, batch.output) == (Stage.CLI, "exit code 1", 1, "no")
     assert isinstance(batch.collect_events()[-1], BatchFailed)
+    batch.try_again(NOW)
     batch.send(NOW, exit_code=0, output="yes")
     assert (batch.stage, batch.reason, batch.exit_code, batch.output) == (None, None, 0, "yes")
 

@@ -10,7 +10,7 @@ import pytest
 from domain.base import fold
 from domain.codec import decode, decode_snapshot, encode, encode_snapshot
 from domain.errors import NotFound, RuleViolated
-from domain.execution import TradeType
+from domain.execution import Booking, TradeType
 from domain.investment_model import ModelPosition
 from domain.order import (
     Blotter,
@@ -21,6 +21,7 @@ from domain.order import (
     OrdersSent,
     OrderStatus,
     average_price,
+    must_be_booked,
     must_hold_as_before,
     must_take,
     open_quantity,
@@ -172,6 +173,17 @@ def test_a_changed_holding_is_named_with_both_quantities() -> None:
     many = {f"S{number}": Decimal(number + 1) for number in range(8)}
     with pytest.raises(RuleViolated, match=r"S4 \(5 then, 0 now\) and 3 more"):
         must_hold_as_before("ACC-1", many, {})
+
+
+def test_an_execution_that_is_not_booked_is_named_with_its_reason() -> None:
+    must_be_booked(7, f"{FIRST}-1", Booking.BOOKED, None)
+    for booking, reason, shown in ((Booking.NONE, None, "NONE"), (Booking.PARKED, "x is y", "PARKED: x is y")):
+        with pytest.raises(RuleViolated) as caught:
+            must_be_booked(7, f"{FIRST}-1", booking, reason)
+        assert str(caught.value) == (
+            f"execution 7 names order {FIRST}-1 and is not booked: {shown}; "
+            "book it first, POST /api/v1/executions/7/book"
+        )
 
 
 def test_where_orders_stand() -> None:

@@ -77,13 +77,15 @@ class Desk:
     def attempt(self, number: int) -> None:
         """Let the file be there and the CLI be started."""
         batch = self.batches[number]
+        if batch.status is BatchStatus.FAILED:
+            batch.try_again(NOW)
         batch.write(SHA256, 500, NOW)
         batch.hand_over(NOW)
         self._took(batch)
 
-    def fails(self, number: int, reason: str = "the CLI ended with exit code 1") -> None:
+    def fails(self, number: int, reason: str = "the CLI ended with exit code 1", output: str = "no\n") -> None:
         batch = self.batches[number]
-        batch.fail(Stage.CLI, reason, NOW, exit_code=1, output="no\n")
+        batch.fail(Stage.CLI, reason, NOW, ended=True, exit_code=1, output=output)
         self._took(batch)
 
     def sends(self, number: int, rejected: Mapping[int, str] | None = None) -> None:

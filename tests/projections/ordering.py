@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from domain.base import Event
-from domain.execution import Execution, Report, TradeType
+from domain.execution import Execution, ExecutionBooked, ExecutionBookingParked, Report, TradeType
 from domain.order import Blotter, Order, OrderStatus, orders_of
 from domain.rebalance import Rebalance, RebalanceRun
 from tests.projections.rebalancing import GOLD, TECH, a_rebalance, a_run
@@ -69,6 +69,20 @@ def executed(
     return event
 
 
+def booked(service_id: int, version: int = 2) -> Event:
+    """The booking of an execution."""
+    return ExecutionBooked(
+        originator_id=f"execution/{service_id}", originator_version=version, timestamp=NOW, portfolio_version=2
+    )
+
+
+def parked(service_id: int, reason: str) -> Event:
+    """That the portfolio of an execution does not take it."""
+    return ExecutionBookingParked(
+        originator_id=f"execution/{service_id}", originator_version=2, timestamp=NOW, reason=reason
+    )
+
+
 def random_orders(seed: int, rebalances: int) -> list[Event]:
     """A log of so many rebalances with their orders, whose executions come before, between and after, some wrong."""
     choose = random.Random(seed)
@@ -93,6 +107,9 @@ def random_orders(seed: int, rebalances: int) -> list[Event]:
                     portfolio_id=choose.choice((portfolio_id, portfolio_id, "ACC-0")),
                 )
             )
+            fate = choose.randrange(4)
+            fills += [parked(service_id, "why")] if fate > 1 else []
+            fills += [booked(service_id, 2 + (fate > 1))] if fate % 2 else []
         steps = sent(rebalance, orders, cancelled=choose.random() < 0.4) if choose.random() < 0.8 else []
         while steps or fills:
             from_steps = bool(steps) and (not fills or choose.random() < 0.3)

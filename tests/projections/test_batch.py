@@ -57,7 +57,7 @@ def test_a_batch_is_as_the_aggregate_says_at_every_step() -> None:
     desk.attempt(number)
     again = the_batch(desk, number)
     assert (again.status, again.attempts, again.exit_code, again.output) == (BatchStatus.RUNNING, 2, None, "")
-    assert (again.stage, again.reason) == (Stage.CLI, "exit code 1")
+    assert (again.stage, again.reason) == (None, None)
     assert as_the_aggregate(again, desk)
     desk.sends(number)
     sent = the_batch(desk, number)

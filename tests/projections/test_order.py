@@ -14,9 +14,9 @@ from projections.order import ORDER_PROJECTOR
 from projections.projector import Folding
 from projections.rebuild import rebuild, verify
 from read_side.adapters.postgres_builder import PostgresBuilder
-from read_side.order import ORDERS, OrdersRow
+from read_side.order import ORDERS, SHOWN, EarlyRow, Fills, OrderRows, OrdersRow, UnbookedRow
 from tests.projections.logs import append, content, process
-from tests.projections.ordering import NOW, executed, random_orders, sent, sold_and_bought
+from tests.projections.ordering import NOW, booked, executed, parked, random_orders, sent, sold_and_bought
 from tests.projections.quoting import recorded
 from tests.projections.rebalancing import BOND, GOLD
 from tests.projections.running import running
@@ -27,18 +27,21 @@ SENT = sent(REBALANCE, ORDERED)
 """Two events: the beginning of the blotter, and the orders."""
 
 
-def rows_of(*events: Event) -> dict[str, OrdersRow]:
+def rows_of(*events: Event) -> dict[str, OrderRows]:
     return {key: row for key, row in ORDER_PROJECTOR.fold({}, recorded(events)).items() if row is not None}
 
 
 def row_of(*events: Event) -> OrdersRow:
-    return rows_of(*events)[ID]
+    row = rows_of(*events)[ID]
+    assert isinstance(row, OrdersRow)
+    return row
 
 
 def filled(row: OrdersRow) -> list[tuple[Decimal, Decimal, tuple[int, ...]]]:
-    return [(line.filled, line.amount, line.execution_ids) for line in row.lines]
+    return [(line.fills.quantity, line.fills.amount, line.fills.execution_ids) for line in row.lines]
 
 
+ROW = row_of(*SENT)
 NOTHING = (Decimal(0), Decimal(0), ())
 
 
@@ -129,6 +132,59 @@ def test_what_is_filled_after_it_was_cancelled_counts() -> None:
     assert row_of(*cancelled, *all_filled()).status is OrderStatus.FILLED
 
 
+def tech_fills(count: int, first: int = 1, **others: Any) -> list[Event]:
+    return [executed(number, f"{ID}-3", "0.5", "150", **others) for number in range(first, first + count)]
+
+
+@pytest.mark.parametrize("early", [0, 1, SHOWN, SHOWN + 3])
+def test_of_very_many_fills_the_first_are_kept_one_by_one_and_all_are_counted(early: int) -> None:
+    fills, more = tech_fills(SHOWN + 7), tech_fills(SHOWN + 2, 1_000, side="SELL")
+    row = row_of(*fills[:early], *SENT, *fills[early:], *more)
+    ids = tuple(range(1, early + 1)) + tuple(range(early + 3, SHOWN + 3))
+    assert row.lines[2].fills == Fills(Decimal("53.5"), Decimal(8025), SHOWN + 7, ids[:SHOWN])
+    assert (len(row.unmatched), row.unmatched_count) == (SHOWN, SHOWN + 2)
+    assert row.unmatched[0].execution_id == SHOWN + 10
+    assert len(ORDERS.encode(row)) < 40_000
+
+
+def test_a_fill_more_does_not_make_a_full_row_longer() -> None:
+    """Neither where the orders are known, nor where they never will be."""
+    for before in (SENT, []):
+        few, many = (row_of(*before, *tech_fills(count, side="SELL")) for count in (SHOWN, 3 * SHOWN))
+        assert few.unmatched == many.unmatched
+        assert (len(many.unmatched), many.unmatched_count) == (SHOWN, 3 * SHOWN)
+
+
+def test_of_what_came_before_the_orders_the_wrong_ones_are_counted_beyond_those_that_are_kept() -> None:
+    row = row_of(*tech_fills(SHOWN - 1), *tech_fills(3, 1_000, portfolio_id="ACC-2"), *tech_fills(2, 2_000), *SENT)
+    assert row.lines[2].fills.count == SHOWN + 1
+    assert ([fill.execution_id for fill in row.unmatched], row.unmatched_count) == ([SHOWN], 3)
+    rows = rows_of(*tech_fills(3), *tech_fills(3, 1_000, portfolio_id="ACC-2"), *SENT)
+    assert [row.fills.count for row in rows.values() if isinstance(row, EarlyRow)] == [3]  # those of the other
+
+
+def waiting(*events: Event) -> list[tuple[int, str, str, str | None]]:
+    """Return what is not booked: execution, portfolio, booking and its reason."""
+    rows = [row for row in rows_of(*events).values() if isinstance(row, UnbookedRow)]
+    return [(row.execution_id, row.unbooked_of, str(row.booking), row.booking_reason) for row in rows]
+
+
+def test_a_fill_waits_until_it_is_booked() -> None:
+    fill, odd = executed(7, f"{ID}-3", "1", "1"), executed(8, f"{ID}-3", "1", "1", side="SELL")
+    expected = [(3, "ACC-1", "NONE", None), (4, "ACC-1", "NONE", None)]
+    assert waiting(*SENT, fill, odd) == expected
+    assert waiting(*SENT, fill, odd, parked(7, "why")) == [(3, "ACC-1", "PARKED", "why"), expected[1]]
+    assert waiting(*SENT, fill, odd, parked(7, "why"), booked(7, 3)) == [expected[1]]
+    assert waiting(*SENT, fill, odd, booked(8), booked(7)) == []
+
+
+def test_what_names_no_order_of_ours_or_has_nothing_filled_waits_for_nothing() -> None:
+    others = [executed(1, None, "1", "1"), executed(2, "DESK-1", "1", "1"), executed(3, f"{ID}-3", "0", "1")]
+    bookings = [parked(1, "why"), booked(1, 3), parked(2, "why")]
+    assert waiting(*SENT, *others, *bookings) == []
+    assert row_of(*SENT, *others, *bookings) == row_of(*SENT, *others)
+
+
 def test_a_cancellation_of_nothing_stops_the_view() -> None:
     *_, cancelled = sent(REBALANCE, ORDERED, cancelled=True)
     for events in ([cancelled], [executed(1, f"{ID}-3", "1", "1"), cancelled]):
@@ -143,7 +199,7 @@ def test_nothing_is_read_that_was_not_named() -> None:
 
         def known(key: str, read: list[str] = read) -> OrdersRow:
             read.append(key)
-            return row_of(*SENT)
+            return ROW
 
         Folding(ORDER_PROJECTOR, [each]).advance(known)
         if type(each.event) in ORDER_PROJECTOR.handles:
@@ -153,15 +209,18 @@ def test_nothing_is_read_that_was_not_named() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_pages_of_any_size_make_the_same_rows(seed: int) -> None:
     log = recorded(random_orders(seed, 20))
-    made, rows = [], dict[str, Any]()
+    made: list[dict[str, bytes]] = []
+    rows: dict[str, OrderRows | None] = {}
     for size in (1, 7, 2_000):
         rows = {}
         for first in range(0, len(log), size):
-            read = {key: ORDERS.decode(ORDERS.encode(row)) for key, row in rows.items()}
+            read = {key: ORDERS.decode(ORDERS.encode(row)) for key, row in rows.items() if row is not None}
             rows = {**read, **ORDER_PROJECTOR.fold(read, log[first : first + size])}
-        made.append({key: ORDERS.encode(row) for key, row in rows.items()})
+        made.append({key: ORDERS.encode(row) for key, row in rows.items() if row is not None})
     assert made[0] == made[1] == made[2]
-    assert any(row.unmatched and row.lines for row in rows.values())
+    kinds = {type(row) for row in rows.values() if row is not None}
+    assert kinds == {OrdersRow, EarlyRow, UnbookedRow}
+    assert any(isinstance(row, OrdersRow) and row.unmatched and row.lines for row in rows.values())
 
 
 @pytest.mark.parametrize("page_size", [1, 7, 2_000])

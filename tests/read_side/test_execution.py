@@ -9,6 +9,7 @@ import pytest
 
 from domain.base import Event
 from domain.errors import Invalid, NotFound, NotYet
+from domain.execution import Sending, SendStatus
 from projections.batch import BATCH_PROJECTOR
 from projections.execution import EXECUTION_PROJECTOR
 from read_side.batch import BATCHES, Batches
@@ -16,6 +17,8 @@ from read_side.execution import EXECUTIONS, Executions
 from tests.projections.executing import Desk
 from tests.projections.logs import append, process
 from tests.projections.running import running
+
+PENDING = Sending(SendStatus.PENDING)
 
 
 @asynccontextmanager
@@ -81,9 +84,12 @@ async def test_parked_ones_are_found_by_their_portfolio(database_url: str) -> No
     desk.book(booked)
     assert free
     async with asked(database_url, desk.events) as (executions, _, head):
-        assert await executions.parked("A", head) == [9, 2]
-        assert await executions.parked("B", head) == [8]
-        assert await executions.parked("C", head) == []
+        assert list((await executions.parked("A", 10, at_least=head)).items()) == [(ids[0], 9), (ids[2], 2)]
+        assert await executions.parked("A", 1, at_least=head) == {ids[0]: 9}
+        assert await executions.parked("A", 1, ids[0], head) == {ids[2]: 2}
+        assert await executions.parked("A", 10, ids[2], head) == {}
+        assert await executions.parked("B", 10, 0, head) == {ids[1]: 8}
+        assert await executions.parked("C", 10) == {}
 
 
 async def test_the_batch_of_an_execution_is_the_last_that_is_not_cancelled(database_url: str) -> None:
@@ -104,10 +110,9 @@ async def test_the_batch_of_an_execution_is_the_last_that_is_not_cancelled(datab
     desk.cancel(fourth)
     desk.send_again(failed, third)
     async with asked(database_url, desk.events) as (executions, _, head):
-        found = [await executions.batch_of(each, head) for each in (sent, rejected, failed, lonely, again)]
-        assert found == [first, third, None, None, None]
-        assert await executions.batch_of(head, head) is None
-        assert await executions.batch_of(2**70, head) is None
+        found = [await executions.sending_of(each, head) for each in (sent, rejected, failed, lonely, again)]
+        assert found == [Sending(SendStatus.SENT, first), Sending(SendStatus.SENT, third), *[PENDING] * 3]
+        assert [await executions.sending_of(unknown, head) for unknown in (0, head, 2**70)] == [PENDING] * 3
 
 
 async def test_what_reads_both_views_waits_for_both(database_url: str) -> None:
@@ -129,11 +134,11 @@ async def behind_says_so(queries: Executions, execution_id: int, head: int) -> N
     for question in (
         queries.by_id(execution_id, at_least=head, wait=0.01),
         queries.newest(at_least=head, wait=0.01),
-        queries.batch_of(execution_id, head, 0.01),
+        queries.sending_of(execution_id, head, 0.01),
     ):
         with pytest.raises(NotYet, match="batches"):
             await question
     assert await queries.failed(1, head) == []
-    for later in (queries.failed(1, head + 1, 0.01), queries.parked("ACC-1", head + 1, 0.01)):
+    for later in (queries.failed(1, head + 1, 0.01), queries.parked("ACC-1", 1, 0, head + 1, 0.01)):
         with pytest.raises(NotYet, match="executions"):
             await later

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from domain.errors import NotFound, NotYet
+from domain.execution import Booking
 from domain.order import OrderSet, OrderStatus
 from domain.rebalance import RebalanceDeleted
 from projections.order import ORDER_PROJECTOR
@@ -21,7 +22,7 @@ from read_side.rebalance import REBALANCES, Rebalances
 from tests.api.doubles import AtOnce
 from tests.api.folded import FoldedViews
 from tests.projections.logs import Process, append, process
-from tests.projections.ordering import NOW, executed, sent, sold_and_bought
+from tests.projections.ordering import NOW, booked, executed, parked, sent, sold_and_bought
 from tests.projections.rebalancing import BOND, GOLD, TECH
 from tests.projections.running import running
 
@@ -60,7 +61,7 @@ async def test_orders_are_shown_with_their_fills() -> None:
     assert sold == {
         "order_id": f"{ID}-1", "transaction_type": "SELL", "security_id": GOLD, "quantity": "1000",
         "price": "0.00012345", "filled": "1000", "open": "0", "average_price": "0.0001", "status": "FILLED",
-        "execution_ids": ["6"],
+        "execution_ids": ["6"], "execution_count": "1",
     }  # fmt: skip
     assert [bonds[name] for name in ("filled", "open", "average_price", "status", "execution_ids")] == [
         "0", "301", None, "OPEN", [],
@@ -73,6 +74,16 @@ async def test_orders_are_shown_with_their_fills() -> None:
         {"execution_id": "9", "order_id": f"{ID}-2", "portfolio_id": "ACC-2", "transaction_type": "BUY",
          "security_id": BOND, "quantity_filled": "10", "average_price": "99"}
     ]  # fmt: skip
+    assert told["mismatched_count"] == "1"
+
+
+async def test_of_very_many_executions_the_first_hundred_are_shown() -> None:
+    many = [executed(number, f"{ID}-3", "0.1", "150") for number in range(1, 102)]
+    odd = [executed(number, f"{ID}-3", "0.1", "150", side="SELL") for number in range(201, 303)]
+    told = await shown(*SENT, *many, *odd)
+    tech = told["orders"][2]
+    assert (tech["filled"], tech["execution_count"], len(tech["execution_ids"])) == ("10.1", "101", 100)
+    assert (told["mismatched_count"], len(told["mismatched"])) == ("102", 100)
 
 
 async def test_what_is_left_follows_from_what_was_held_and_filled() -> None:
@@ -167,12 +178,23 @@ async def test_orders_are_found_in_the_database(database_url: str) -> None:
         assert found.of is not None
         assert (found.row.position, found.cash_after) == (head, Decimal("74983.45"))
         assert (await orders.standing([ID], head))[ID].status is OrderStatus.OPEN
+        for portfolio_id, first in (("ACC-1", head - 3), ("ACC-2", head), ("ACC-3", None)):
+            waiting = await orders.unbooked(portfolio_id, head)
+            assert (waiting and waiting.execution_id) == first
+        head = await append(database_url, booked(1), parked(2, "why"))
+        waiting = await orders.unbooked("ACC-1", head, 10)
+        assert waiting is not None
+        found = await orders.of_rebalance(ID)
+        assert found.of is not None
+        assert (waiting.execution_id, waiting.order_id) == (head - 4, f"{ID}-3")
+        assert (waiting.booking, waiting.booking_reason) == (Booking.PARKED, "why")
         for missing in ("", "x", "a/b", "\0", "\ud800", "f" * 24):
             with pytest.raises(NotFound, match="were not sent"):
                 await orders.of_rebalance(missing)
         for asked in (
             orders.of_rebalance(ID, at_least=head + 1, wait=0.01),
             orders.standing([ID], head + 1, 0.01),
+            orders.unbooked("ACC-1", head + 1, 0.01),
             orders.beside(*found.of, at_least=head + 1, wait=0.01),
         ):
             with pytest.raises(NotYet):

@@ -6,10 +6,13 @@ import asyncio
 
 import pytest
 
+from projections.batch import BATCH_PROJECTOR
 from projections.rebalance import REBALANCE_PROJECTOR
 from read_side import slices
+from read_side.batch import BatchRow, list_json
 from read_side.rebalance import Rebalanced, RebalanceRow, RunRow
 from read_side.slices import Slices
+from tests.projections.executing import Desk
 from tests.projections.quoting import recorded
 from tests.projections.rebalancing import run_id, whole
 
@@ -45,5 +48,18 @@ async def test_many_rebalances_are_rendered_in_slices(monkeypatch: pytest.Monkey
     at_once = await Rebalanced(made, {run.run_id: run}, 30).json()
     monkeypatch.setattr(slices, "_SLICE", 0.0)
     rendering = asyncio.create_task(Rebalanced(made, {run.run_id: run}, 30).json())
+    assert await turns(rendering) >= 30
+    assert await rendering == at_once
+
+
+async def test_a_page_of_batches_is_rendered_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    for number in range(1, 31):
+        desk.record(number)
+        desk.sends(desk.start())
+    rows = [row for row in BATCH_PROJECTOR.fold({}, recorded(desk.events)).values() if isinstance(row, BatchRow)]
+    at_once = await list_json(rows, None)
+    monkeypatch.setattr(slices, "_SLICE", 0.0)
+    rendering = asyncio.create_task(list_json(rows, None))
     assert await turns(rendering) >= 30
     assert await rendering == at_once

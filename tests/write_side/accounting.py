@@ -102,7 +102,7 @@ async def desk(
 ) -> AsyncIterator[Desk]:
     """Run a process that sends batches into this folder; it dies before the step that ``steps`` says."""
     steps = steps or Steps()
-    quantity = options.pop("quantity", Quantity.QUANTITY)
+    quantity, by_file = options.pop("quantity", Quantity.QUANTITY), options.pop("by_file", False)
     if cli is not None:
         cli.step = steps.take
     async with event_store(database_url) as one:
@@ -116,7 +116,7 @@ async def desk(
             delay=0,
             **options,
         )
-        sending = Sending(delivery=delivery, one_run=PostgresOneRun(database_url), quantity=quantity)
+        sending = Sending(delivery=delivery, one_run=PostgresOneRun(database_url), quantity=quantity, by_file=by_file)
         try:
             yield Desk(one, store, sending)
         finally:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from typing import Any, cast
 
+from domain.base import Recorded
 from domain.errors import NotYet
-from domain.execution import Booking, Execution
+from domain.execution import Booking, Execution, Sending
 from domain.portfolio import Portfolio, PositionUpdate, Status, TransactionType
 from read_side.signals import Signals
 from tests.api.memory_log import NOW, MemoryLog
@@ -19,7 +21,7 @@ from tests.write_side.memory_work import MemoryWork
 from tests.write_side.stores import by
 from tests.write_side.test_policies import no_run
 from write_side.event_store import Done, EventStore
-from write_side.execution.booking import BookAgain, BookExecution, Bookings
+from write_side.execution.booking import BookAgain, Bookings
 from write_side.follower import Follower
 from write_side.log import Context, EventLog
 from write_side.policies import Policy, context_of, policies
@@ -67,8 +69,13 @@ class Desk:
         ]
         return (await self.store.record(*executions, context=by())).position - len(rows) + 1
 
-    async def book(self, number: int, context: Context | None = None) -> Done[Execution]:
-        return await BookExecution(service_id=number).handle(self.store, context or by(), now=self.now)
+    async def book(self, number: int, context: Context | None = None) -> Execution:
+        """Act on it as whoever follows the log does when it was recorded; return it as it stands then."""
+        [event, *_] = await self.log.read(f"execution/{number}")
+        recorded = Recorded(position=1, stream=event.originator_id, version=1, event=event, recorded_at=self.now)
+        follower = Bookings(known=ByLog(cast(MemoryLog, self.log), self.log.head), head=self.log.head)
+        await follower.after(recorded, self.store, context or by(), clock=lambda: self.now)
+        return await self.execution(number)
 
     async def again(self, number: int, context: Context | None = None) -> Done[Execution]:
         command = BookAgain(service_id=number, execution_id=1000 + number)
@@ -91,37 +98,50 @@ class Desk:
 
 @dataclass
 class ByLog:
-    """``ExecutionsKnown`` as a view would have it that has read the whole log; ``behind`` times it has not yet."""
+    """``ExecutionsKnown`` as a view would have it that has read the whole log; ``behind`` times it has not yet.
+
+    ``asked`` are the portfolio, the id before and the position of each question, ``most`` is the greatest page.
+    """
 
     log: Pages
     head: Callable[[], Any]
-    asked: list[tuple[str, int]] = field(default_factory=list)
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
     behind: int = 0
+    most: int = 0
 
-    async def parked(self, portfolio_id: str, at_least: int) -> Sequence[int]:
-        self.asked.append((portfolio_id, at_least))
+    async def parked(self, portfolio_id: str, limit: int, after: int, at_least: int) -> Mapping[int, int]:
+        self.asked.append((portfolio_id, after, at_least))
+        self.most = max(self.most, limit)
         if self.behind:
             self.behind -= 1
             raise NotYet("executions", at_least, at_least - 1)
         assert at_least <= await self.head()
-        return [execution.service_id for execution in await self.executions() if _waits(execution, portfolio_id)]
+        waiting = {
+            execution_id: execution.service_id
+            for execution_id, execution in (await self._by_id()).items()
+            if execution_id > after and _waits(execution, portfolio_id)
+        }
+        return dict(islice(waiting.items(), limit))
 
     async def executions(self) -> list[Execution]:
         """Return all executions in the order of their ids."""
-        found: dict[str, Execution] = {}
+        return list((await self._by_id()).values())
+
+    async def _by_id(self) -> dict[int, Execution]:
+        found: dict[str, tuple[int, Execution]] = {}
         for recorded in await self.log.page(0, 10**6):
             if recorded.stream.startswith("execution/"):
                 event = cast(Any, recorded.event)
                 if recorded.version == 1:
-                    found[recorded.stream] = event.mutate(None)
+                    found[recorded.stream] = recorded.position, event.mutate(None)
                 else:
-                    found[recorded.stream].evolve(event)
-        return list(found.values())
+                    found[recorded.stream][1].evolve(event)
+        return dict(found.values())
 
     async def failed(self, limit: int, at_least: int) -> Sequence[int]:
         raise NotImplementedError
 
-    async def batch_of(self, execution_id: int, at_least: int) -> int | None:
+    async def sending_of(self, execution_id: int, at_least: int) -> Sending:
         raise NotImplementedError
 
 
@@ -131,7 +151,7 @@ def _waits(execution: Execution, portfolio_id: str) -> bool:
 
 def bookings(desk: Desk, known: ByLog | None) -> Policy:
     """Return the policy of a process with this desk; None: nothing is to be booked."""
-    parts = None if known is None else Bookings(known=known, head=desk.log.head)
+    parts = None if known is None else Bookings(known=known, head=desk.log.head, page=2)
     table = policies(desk.store, clock=lambda: NOW, run=no_run, bookings=parts)
     return next(policy for policy in table if policy.name == "bookings")
 

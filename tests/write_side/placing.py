@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from domain.base import Aggregate, Event
 from domain.portfolio import PositionUpdate, Status, TransactionType
 from domain.rebalance import Rebalance
+from projections.batch import BATCH_PROJECTOR
+from projections.execution import EXECUTION_PROJECTOR
 from projections.order import ORDER_PROJECTOR
 from projections.rebalance import REBALANCE_PROJECTOR
+from read_side.batch import Batches
+from read_side.execution import Executions
 from read_side.order import Orders
 from read_side.rebalance import Rebalances
 from tests.api.doubles import AtOnce
 from tests.api.folded import FoldedViews
 from tests.api.memory_log import MemoryLog
 from tests.projections.ordering import executed
+from tests.projections.quoting import recorded
 from tests.write_side.desks import BOND, NOW, TECH, Desk
 from tests.write_side.stores import by
 from write_side.event_store import Done
+from write_side.execution.booking import Bookings
 from write_side.holdings import StoredHoldings
 from write_side.log import Answer, Context
 from write_side.order import CancelOrders, OrderDesk, SendOrders, Told
@@ -37,13 +44,16 @@ class Placing(Desk):
     def __init__(self, log: MemoryLog | None = None) -> None:
         self.memory = log or MemoryLog()
         super().__init__(self.memory)
-        views, signals = FoldedViews(self.memory.events, (ORDER_PROJECTOR, REBALANCE_PROJECTOR)), AtOnce()
+        projectors = (ORDER_PROJECTOR, REBALANCE_PROJECTOR, EXECUTION_PROJECTOR, BATCH_PROJECTOR)
+        views, signals = FoldedViews(self.memory.events, projectors), AtOnce()
+        self.views = views
         self.orders = OrderDesk(
             store=self.store,
             holdings=StoredHoldings(self.store),
             known=Orders(views, signals, Rebalances(views, signals)),
             head=self.memory.head,
             clock=lambda: NOW,
+            booked=True,
         )
 
     async def start(self) -> str:
@@ -73,6 +83,21 @@ class Placing(Desk):
             executed(service_id + 1, f"{rebalance_id}-2", tech, "150.5", security_id=TECH),
         ]
         await self.memory.append(fills, by())
+
+    async def execute(self, *executions: Event) -> list[int]:
+        """Record these executions; return their ids."""
+        appended = await self.memory.append(list(executions), by())
+        return [*range(appended.first, appended.position + 1)]
+
+    async def book(self, *service_ids: int, now: datetime = NOW) -> None:
+        """Book these executions, or park those that the portfolio does not take, as the worker does."""
+        bookings = Bookings(
+            known=Executions(self.views, AtOnce(), Batches(self.views, AtOnce())), head=self.memory.head
+        )
+        for service_id in service_ids:
+            events = recorded(self.memory.events)
+            [each] = [each for each in events if each.stream == f"execution/{service_id}" and each.version == 1]
+            await bookings.after(each, self.store, by(), clock=lambda: now)
 
     async def update(self, kind: str, quantity: str, security_id: str = TECH) -> None:
         update = PositionUpdate(

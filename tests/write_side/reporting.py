@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from domain.base import Aggregate, Event
 from domain.execution import Reported
 from projections.batch import BATCH_PROJECTOR
 from projections.execution import EXECUTION_PROJECTOR
@@ -28,13 +29,33 @@ from write_side.log import Answer, Context, Place, Remember
 
 @dataclass
 class AskedLog(MemoryLog):
-    """A log in memory; ``questions`` are the streams of each question where they stand."""
+    """A log in memory; ``questions`` are the streams of each question where they stand, ``reads`` all that were read.
+
+    ``hears`` is told of each stream that was read, and of ``places``, before the answer is given.
+    """
 
     questions: list[Sequence[str]] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    hears: Callable[[str], None] = lambda what: None
 
     async def places(self, streams: Sequence[str]) -> dict[str, Place]:
         self.questions.append(streams)
-        return await super().places(streams)
+        found = await super().places(streams)
+        self.hears("places")
+        return found
+
+    async def read(self, stream: str, after: int = 0) -> list[Event]:
+        self.reads.append(stream)
+        found = await super().read(stream, after)
+        self.hears(stream)
+        return found
+
+    def happened(self, *aggregates: Aggregate) -> None:
+        """Let others store this."""
+        for aggregate in aggregates:
+            events = aggregate.collect_events()
+            self.events += events
+            self.times += [NOW] * len(events)
 
 
 def views(log: MemoryLog) -> Executions:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from domain.command_line import CLI_PLACEHOLDERS, words_of
 from domain.errors import Broken
 from tests.write_side.running_cli import NAME, pids, publish, sample
-from write_side.adapters.accounting_cli import LocalAccountingCli, split
+from write_side.adapters.accounting_cli import LocalAccountingCli
 from write_side.adapters.error_file import NO_REASON
 from write_side.batch.ports import Ended, FileNotWritten
 
@@ -56,8 +57,8 @@ async def test_it_works_where_we_do_with_our_environment_and_nothing_to_read(
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        ("", "CLI_COMMAND is empty"),
-        ("  ", "CLI_COMMAND is empty"),
+        ("", "it is empty"),
+        ("  ", "it is empty"),
         ("cli '{file}", "No closing quotation"),
         ("cli {files}", r"\{files\} in '\{files\}' is none of \{file\}, \{filename\}, \{output_dir\}"),
         ("cli {}", r"\{\} in '\{\}' is none of"),
@@ -74,7 +75,12 @@ def test_a_template_that_cannot_be_filled_in_is_refused(tmp_path: Path, command:
 
 
 def test_quotes_keep_words_together() -> None:
-    assert split("cli '--to={output_dir}/a b' \"\" c\\ d") == ["cli", "--to={output_dir}/a b", "", "c d"]
+    assert words_of("cli '--to={output_dir}/a b' \"\" c\\ d", CLI_PLACEHOLDERS) == [
+        "cli",
+        "--to={output_dir}/a b",
+        "",
+        "c d",
+    ]
 
 
 async def test_all_went_well(tmp_path: Path) -> None:

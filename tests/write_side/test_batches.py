@@ -141,7 +141,9 @@ async def test_what_a_cancelled_batch_had_goes_out_with_the_next(
         cli.ends = [BADLY]
         with pytest.raises(CliFailed):
             await one.sending.send(by())
-        assert (await one.sending.cancel(1, by())).status is BatchStatus.CANCELLED
+        await one.sending.cancel(1, by())
+        assert (await load(one, 1)).status is BatchStatus.CANCELLED
+        assert files_in(folder) == []
         with pytest.raises(RuleViolated, match="batch 1 is CANCELLED"):
             await one.sending.cancel(1, by())
         new = await one.record(10, 1)

@@ -89,6 +89,20 @@ async def test_a_portfolio_that_is_opened_takes_up_what_waits_for_it_by_executio
     assert len({context.command_id for context in desk.memory.contexts}) == len(desk.memory.contexts)
 
 
+async def test_those_that_wait_are_taken_up_page_by_page() -> None:
+    desk = Followed()
+    for number, side in ((9, "BUY"), (8, "SELL"), (7, "SELL"), (6, "BUY"), (5, "SELL")):
+        await desk.record(number, side, "20" if number == 7 else "10")
+    async with desk.followed():
+        await desk.settled()
+        assert await desk.states(9, 8, 7, 6, 5) == [PARKED] * 5
+        await desk.open()
+    assert await desk.states(9, 8, 7, 6, 5) == [BOOKED, BOOKED, PARKED, BOOKED, BOOKED]
+    assert [after for _, after, _ in desk.known.asked] == [0, 2, 4, 5]
+    assert desk.known.most == 2
+    assert len({at_least for _, _, at_least in desk.known.asked}) == 1
+
+
 async def test_one_that_is_opened_by_its_target_allocation_takes_them_up_too() -> None:
     desk, half = Followed(), {"stocks": Decimal(50), "bonds": Decimal(50)}
     await desk.record(1)
@@ -158,7 +172,7 @@ async def test_the_view_has_to_include_what_was_parked_before_the_opening_is_see
     await desk.open()
     async with desk.followed():
         pass
-    [(_, at_least)] = desk.known.asked
+    [(_, _, at_least), *_] = desk.known.asked
     settled = await desk.memory.page(0, 10**6)
     assert any(recorded.stream == "execution/1" and 1 < recorded.position <= at_least for recorded in settled)
 

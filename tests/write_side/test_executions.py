@@ -43,11 +43,13 @@ def kinds(log: AskedLog) -> list[type]:
 async def test_closed_executions_are_recorded_in_one_append(desk: Desk, log: AskedLog) -> None:
     outcome = await desk.report(*several(11, 12, 13))
     assert told(outcome) == [(11, "created", None, 1), (12, "created", None, 2), (13, "created", None, 3)]
-    assert (outcome.done.position, len(log.contexts), log.questions) == (
-        3,
-        1,
-        [[f"{kind}/{each}" for each in (11, 12, 13) for kind in ("execution", "failed-execution")]],
-    )
+    streams = [f"{kind}/{each}" for each in (11, 12, 13) for kind in ("execution", "failed-execution")]
+    assert (outcome.done.position, len(log.contexts), log.questions) == (3, 1, [streams, streams])
+
+
+async def test_where_nobody_is_looked_up_the_log_is_asked_once(desk: Desk, log: AskedLog) -> None:
+    await desk.report(*several(11, 12, portfolio_id="ACC-9"))
+    assert len(log.questions) == 1
 
 
 async def test_an_id_is_the_position_of_the_event(desk: Desk, log: AskedLog) -> None:
@@ -112,32 +114,6 @@ async def test_a_row_is_validated_before_anything_else(desk: Desk, log: AskedLog
         (12, "created", None, 2),
     ]
     assert len(log.events) == 2
-
-
-async def test_the_second_of_two_rows_with_one_id_is_skipped_whatever_became_of_the_first(
-    desk: Desk, log: AskedLog
-) -> None:
-    desk.owners.known[12] = "answered 500"
-    rows = [
-        *several(11, quantity=Decimal(0)),
-        *several(11, is_open=True),
-        *several(11, quantity=Decimal(3)),
-        *several(11, quantity=Decimal(4), portfolio_id="ACC-9"),
-        *several(12),
-        *several(12, portfolio_id="ACC-9"),
-    ]
-    outcome = await desk.report(*rows)
-    assert told(outcome)[1:] == [
-        (11, "skipped", "execution is still open", None),
-        (11, "created", None, 1),
-        (11, "skipped", EXISTS, 1),
-        (12, "error", "failed to get portfolio ID: answered 500", None),
-        (12, "skipped", EXISTS, None),
-    ]
-    execution = await desk.store.load(Execution, "11")
-    assert execution is not None
-    assert (execution.portfolio_id, str(execution.report.quantity)) == ("ACC-1", "3")
-    assert desk.owners.asked == [11, 12]
 
 
 async def test_a_row_that_fails_is_kept_and_taken_up_by_the_same_row_again(desk: Desk, log: AskedLog) -> None:

@@ -20,6 +20,7 @@ from tests.write_side.placing import Placing, told
 from tests.write_side.stores import by
 from write_side.event_store import Done
 from write_side.log import ANY_VERSION, Answer, Appended, Context
+from write_side.order import Unbooked
 from write_side.rebalance import DeleteRebalance
 
 
@@ -154,6 +155,10 @@ class Asked:
         self.positions.append(at_least)
         raise NotYet("orders", at_least, 0)
 
+    async def unbooked(self, portfolio_id: str, at_least: int) -> Unbooked | None:
+        self.positions.append(at_least)
+        raise NotYet("orders", at_least, 0)
+
 
 async def test_the_view_has_to_include_the_head_of_the_log() -> None:
     desk = Placing()
@@ -166,6 +171,12 @@ async def test_the_view_has_to_include_the_head_of_the_log() -> None:
         with pytest.raises(NotYet):
             await asked
     assert behind.positions == [head] * 3
+    new = Placing()
+    made = await new.start()
+    new.orders = replace(new.orders, known=behind)
+    with pytest.raises(NotYet):  # also before the first orders: something may be filled already
+        await new.send(made)
+    assert behind.positions[3:] == [await new.memory.head()]
     assert (await desk.send(first, keyed("k"))).replayed  # for which no view is asked
 
 

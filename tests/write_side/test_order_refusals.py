@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from domain.errors import FoliologError, NotFound, RuleViolated
-from domain.execution import TradeType
+from domain.execution import ExecutionRecorded, TradeType
 from domain.order import BlotterBegun, OrdersSent
 from domain.portfolio import Portfolio, PositionUpdate, Status, TransactionType
 from domain.rebalance import Rebalance
+from read_side.order import SHOWN
+from tests.projections.ordering import booked, executed
 from tests.write_side.desks import BOND, NOW, TECH
 from tests.write_side.placing import Placing, told
 from tests.write_side.stores import by
 from write_side.adapters.service import ServiceUnavailable
+from write_side.order import OrdersKnown, Standing, Unbooked
 from write_side.ports import Held
 from write_side.rebalance import DeleteRebalance, RebalancePortfolio
 
@@ -42,17 +46,16 @@ async def test_nothing_to_trade() -> None:
     await desk.start()
     await desk.update("BUY", "399")
     await desk.update("BUY", "303", BOND)
-    await desk.store.change(
-        Portfolio, "ACC-1", lambda one: one.update([_fee("89255.5")], NOW, now=NOW), by(), missing=NotFound
-    )
+    await _cash(desk, TransactionType.FEE, "89255.5")
     made = await desk.rebalance()  # it has 10,042.5 in cash: 60,049.5 and 29,997 are nearest to their targets
     await desk.become(Status.SUSPENDED)
     with pytest.raises(RuleViolated, match=f"rebalance {made} trades nothing"):
         await desk.send(made)
 
 
-def _fee(amount: str) -> PositionUpdate:
-    return PositionUpdate(transaction_type=TransactionType.FEE, quantity_change=Decimal(amount))
+async def _cash(desk: Placing, kind: TransactionType, amount: str) -> None:
+    update = PositionUpdate(transaction_type=kind, quantity_change=Decimal(amount))
+    await desk.store.change(Portfolio, "ACC-1", lambda one: one.update([update], NOW, now=NOW), by(), missing=NotFound)
 
 
 @pytest.mark.parametrize("status", [Status.SUSPENDED, Status.LIQUIDATING])
@@ -98,12 +101,135 @@ async def test_one_set_of_orders_is_open_at_a_time() -> None:
     await desk.send(first)
     with pytest.raises(RuleViolated, match=f"are open, those of rebalance {first}"):
         await desk.send(second)
-    await desk.fill(first, tech="398")
+    await desk.fill(first, bonds="301", tech="396")
+    await desk.book(1, 2)
+    second = await desk.rebalance()
     with pytest.raises(RuleViolated, match="are open"):
         await desk.send(second)
-    await desk.fill(first, bonds="0", tech="1", service_id=11)
-    done = await desk.send(second)
+    await desk.fill(first, bonds="2", tech="3", service_id=11)
+    await desk.book(11, 12)
+    await _cash(desk, TransactionType.DEP, "50000")
+    done = await desk.send(await desk.rebalance())
     assert (told(done), done.version) == ((201, "OPEN 2"), 3)
+
+
+async def test_nothing_is_sent_while_a_fill_of_the_last_orders_is_not_booked() -> None:
+    """Not even from a rebalance of what is held now, which is what was held before the fills: it would buy twice."""
+    desk = Placing()
+    first = await desk.start()
+    await desk.send(first)
+    await desk.fill(first)
+    second = await desk.rebalance()
+    said = f"execution .* names order {first}-{{}} and is not booked: {{}}; book it first, POST /api/v1/executions/"
+    with pytest.raises(RuleViolated, match=said.format(1, "NONE")) as caught:
+        await desk.send(second)
+    assert str(caught.value).endswith(f"/executions/{_first_fill(desk)}/book")
+    await desk.become(Status.SUSPENDED)
+    await desk.book(1, 2)
+    await desk.become(Status.ACTIVE)
+    with pytest.raises(RuleViolated, match=said.format(1, "PARKED: portfolio ACC-1 is SUSPENDED.*")):
+        await desk.send(second)
+    await desk.book(1)
+    with pytest.raises(RuleViolated, match=said.format(2, "PARKED.*")):
+        await desk.send(second)
+    assert told(await desk.send(first)) == (200, "FILLED 2")
+    await desk.book(2)
+    with pytest.raises(RuleViolated, match="does not hold any more"):
+        await desk.send(second)
+    assert len(desk.new(OrdersSent)) == 1
+
+
+def _first_fill(desk: Placing) -> int:
+    return 1 + next(at for at, event in enumerate(desk.memory.events) if isinstance(event, ExecutionRecorded))
+
+
+@pytest.mark.parametrize(
+    "late",
+    [{}, {"side": "SELL"}, {"security_id": BOND}, {"line": 9}],
+    ids=["counted", "other side", "other security", "no such order"],
+)
+async def test_late_and_mismatched_fills_of_cancelled_orders_have_to_be_booked_too(late: dict[str, Any]) -> None:
+    desk = Placing()
+    first = await desk.start()
+    await desk.update("IN", "1")
+    await desk.update("OUT", "1")
+    await desk.send(first)
+    await desk.cancel(first)
+    second = await desk.rebalance()
+    order_id = f"{first}-{late.get('line', 2)}"
+    others = {name: value for name, value in late.items() if name != "line"}
+    await desk.execute(executed(1, order_id, "0", "150.5", **others))
+    [late_one] = await desk.execute(executed(2, order_id, "5", "150.5", **others))
+    with pytest.raises(RuleViolated, match=f"execution {late_one} names order {order_id} and is not booked"):
+        await desk.send(second)
+    await desk.execute(booked(2))
+    assert told(await desk.send(second)) == (201, "OPEN 2")
+
+
+async def test_late_fills_of_older_orders_have_to_be_booked_too() -> None:
+    desk = Placing()
+    first, second = await desk.start(), await desk.rebalance()
+    for each in (first, second):
+        await desk.send(each)
+        await desk.cancel(each)
+    [late] = await desk.execute(executed(1, f"{first}-2", "5", "1"))
+    with pytest.raises(RuleViolated, match=f"execution {late} names order {first}-2"):
+        await desk.send(await desk.rebalance())
+
+
+@dataclass
+class JustBooked:
+    """``OrdersKnown`` of a desk; executions are booked at the moment in which it is asked which are not."""
+
+    desk: Placing
+    known: OrdersKnown
+
+    async def standing(self, rebalance_ids: Collection[str], at_least: int) -> Mapping[str, Standing]:
+        return await self.known.standing(rebalance_ids, at_least)
+
+    async def unbooked(self, portfolio_id: str, at_least: int) -> Unbooked | None:
+        await self.desk.book(1, 2)
+        return await self.known.unbooked(portfolio_id, await self.desk.memory.head())
+
+
+async def test_what_is_booked_meanwhile_is_in_the_holdings_that_are_compared() -> None:
+    desk = Placing()
+    first = await desk.start()
+    await desk.send(first)
+    await desk.fill(first)
+    second = await desk.rebalance()
+    desk.orders = replace(desk.orders, known=JustBooked(desk, desk.orders.known))
+    with pytest.raises(RuleViolated, match=rf"{BOND} \(0 then, 303 now\)"):
+        await desk.send(second)
+
+
+async def test_fills_beyond_those_that_are_shown_are_not_forgotten() -> None:
+    desk = Placing()
+    first = await desk.start()
+    await desk.send(first)
+    await desk.cancel(first)
+    second, count = await desk.rebalance(), 2 * SHOWN
+    ids = await desk.execute(*(executed(number, f"{first}-2", "1", "1") for number in range(1, count + 1)))
+    await desk.execute(*(booked(number) for number in range(1, count)))
+    with pytest.raises(RuleViolated, match=f"execution {ids[-1]} names order"):
+        await desk.send(second)
+
+
+async def test_fills_of_other_portfolios_and_where_nothing_books_them_are_not_waited_for() -> None:
+    desk = Placing()
+    first = await desk.start()
+    await desk.send(first)
+    await desk.cancel(first)
+    second = await desk.rebalance()
+    await desk.execute(executed(1, f"{first}-2", "5", "1", portfolio_id="ACC-2"), executed(2, "DESK-1", "5", "1"))
+    assert told(await desk.send(second)) == (201, "OPEN 2")
+    await desk.cancel(second)
+    await desk.execute(executed(3, f"{second}-2", "5", "1"))
+    third = await desk.rebalance()
+    with pytest.raises(RuleViolated, match="is not booked"):
+        await desk.send(third)
+    desk.orders = replace(desk.orders, booked=False)
+    assert told(await desk.send(third)) == (201, "OPEN 2")
 
 
 async def test_fills_of_another_rebalance_have_changed_what_is_held() -> None:
@@ -112,8 +238,7 @@ async def test_fills_of_another_rebalance_have_changed_what_is_held() -> None:
     second = await desk.rebalance()
     await desk.send(first)
     await desk.fill(first)
-    await desk.update("BUY", "303", BOND)
-    await desk.update("BUY", "399")
+    await desk.book(1, 2)
     with pytest.raises(RuleViolated, match=rf"{BOND} \(0 then, 303 now\), {TECH} \(0 then, 399 now\)"):
         await desk.send(second)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -69,26 +70,45 @@ def start(script: str, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+def files(folder: Path) -> list[str]:
+    """Return what is in the folder beside what is ours alone."""
+    return [name for name in os.listdir(folder) if name != ".batches"]
+
+
+async def test_two_writers_of_one_name_do_not_write_into_one_file(tmp_path: Path) -> None:
+    folder, other = LocalOutputFolder(tmp_path), LocalOutputFolder(tmp_path)
+
+    async def overtaken() -> AsyncIterator[bytes]:
+        yield b"first"
+        await other.prepare(NAME, pieces(b"second"))
+
+    with pytest.raises(FileNotWritten, match="No such file"):
+        await folder.prepare(NAME, overtaken())
+    prepared = await folder.prepared(NAME)
+    assert prepared is not None
+    assert prepared.sha256 == hashlib.sha256(b"second").hexdigest()
+
+
 async def test_the_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
     folder = LocalOutputFolder(tmp_path / "a" / "b")
     assert await folder.published(NAME) is None
     await folder.remove(NAME)
     await folder.prepare(NAME, pieces(b"1"))
-    assert os.listdir(tmp_path / "a" / "b") == [".x.csv.tmp"]
+    assert files(tmp_path / "a" / "b") == [".x.csv.tmp"]
     await folder.publish(NAME)
-    assert os.listdir(tmp_path / "a" / "b") == [NAME]
+    assert files(tmp_path / "a" / "b") == [NAME]
 
 
 async def test_a_disk_that_is_full_is_named_and_keeps_nothing(tmp_path: Path) -> None:
     output, _ = await asyncio.to_thread(start(_FULL, tmp_path).communicate)
-    assert output == f"{tmp_path / '.x.csv.part'}: File too large None\n"
-    assert os.listdir(tmp_path) == []
+    assert re.fullmatch(rf"{tmp_path}/\.x\.csv\.[0-9a-f]{{8}}\.part: File too large None\n", output)
+    assert files(tmp_path) == []
 
 
 async def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     folder = LocalOutputFolder(tmp_path / "file")
-    with pytest.raises(FileNotWritten, match=r"/file/\.x\.csv\.part: (File exists|Not a directory)"):
+    with pytest.raises(FileNotWritten, match=r"/file/\.x\.csv\.\w+\.part: (File exists|Not a directory)"):
         await folder.prepare(NAME, pieces(b"1"))
     for asked in (folder.prepared, folder.published, folder.publish, folder.remove):
         with pytest.raises(FileNotWritten, match=r"/file/.*: Not a directory"):
@@ -97,7 +117,7 @@ async def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> Non
 
 async def test_a_folder_that_cannot_be_written_is_named() -> None:
     folder = LocalOutputFolder(Path("/proc/self"))
-    with pytest.raises(FileNotWritten, match=r"^/proc/self/\.x\.csv\.part: (No such file|Permission denied)"):
+    with pytest.raises(FileNotWritten, match=r"^/proc/self/\.x\.csv\.\w+\.part: (No such file|Permission denied)"):
         await folder.prepare(NAME, pieces(b"1"))
 
 
@@ -117,17 +137,18 @@ async def test_half_a_file_is_never_prepared_when_its_process_is_killed(tmp_path
     process.kill()
     await asyncio.to_thread(process.communicate)
     folder = LocalOutputFolder(tmp_path)
-    assert os.listdir(tmp_path) == [".x.csv.part"]
-    assert (tmp_path / ".x.csv.part").stat().st_size > 0
+    (part,) = files(tmp_path)
+    assert re.fullmatch(r"\.x\.csv\.[0-9a-f]{8}\.part", part)
+    assert (tmp_path / part).stat().st_size > 0
     assert await folder.prepared(NAME) is None
     assert await folder.published(NAME) is None
     written = await folder.prepare(NAME, pieces(b"1"))
     assert (written.size, written.sha256) == (1, hashlib.sha256(b"1").hexdigest())
-    assert os.listdir(tmp_path) == [".x.csv.tmp"]
+    assert files(tmp_path) == [".x.csv.tmp"], "what the dead process has left is gone"
 
 
 async def test_cancelled_it_leaves_nothing(tmp_path: Path) -> None:
-    halfway, folder = asyncio.Event(), LocalOutputFolder(tmp_path)
+    halfway, folder = asyncio.Event(), LocalOutputFolder(tmp_path, chance=lambda: "1")
 
     async def endless() -> AsyncIterator[bytes]:
         yield b"x" * 2 * 1024 * 1024
@@ -137,16 +158,16 @@ async def test_cancelled_it_leaves_nothing(tmp_path: Path) -> None:
 
     task = asyncio.create_task(folder.prepare(NAME, endless()))
     await halfway.wait()
-    assert os.listdir(tmp_path) == [".x.csv.part"]
+    assert files(tmp_path) == [".x.csv.1.part"]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert os.listdir(tmp_path) == []
+    assert files(tmp_path) == []
 
 
 async def test_a_disk_that_hangs_does_not_hold_up_others(tmp_path: Path) -> None:
     """A pipe stands for it: to open it for writing waits until somebody reads."""
-    pipe, others, read = tmp_path / ".x.csv.part", threading.Event(), threading.Event()
+    pipe, others, read = tmp_path / ".x.csv.1.part", threading.Event(), threading.Event()
     os.mkfifo(pipe)
     seen: list[bool] = []
 
@@ -158,7 +179,7 @@ async def test_a_disk_that_hangs_does_not_hold_up_others(tmp_path: Path) -> None
 
     thread = threading.Thread(target=hang)
     thread.start()
-    task = asyncio.create_task(LocalOutputFolder(tmp_path).prepare(NAME, pieces(b"1")))
+    task = asyncio.create_task(LocalOutputFolder(tmp_path, chance=lambda: "1").prepare(NAME, pieces(b"1")))
     await asyncio.sleep(0)
     others.set()
     with pytest.raises(FileNotWritten, match="Invalid argument"):  # a pipe cannot be made durable

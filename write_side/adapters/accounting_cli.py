@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import shutil
-import string
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import AbstractAsyncContextManager, suppress
@@ -14,13 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from domain.command_line import CLI_PLACEHOLDERS, words_of
 from write_side.adapters import cli_wrapper
 from write_side.adapters.cli_lock import CliLock
 from write_side.adapters.error_file import Unreadable, error_files, one_line, plain, rejected_rows
 from write_side.adapters.output_folder import make_folder, sync_folder, telling
 from write_side.batch.ports import CliStillRunning, Ended
 
-PLACEHOLDERS = ("file", "filename", "output_dir", "batch", "attempt")
 _OURS = frozenset({"DATABASE_URL", "REDIS_URL"})
 """Settings with passwords in them, which are none of its business."""
 _LEEWAY = 10.0
@@ -39,7 +37,7 @@ class LocalAccountingCli:
         self, folder: Path, command: str, *, timeout: float = 300.0, grace: float = 5.0, wait: float = 3.0
     ) -> None:
         self._folder = Path(os.path.abspath(folder))
-        self._words = split(command)
+        self._words = words_of(command, CLI_PLACEHOLDERS)
         self._timeout, self._grace = timeout, grace
         self._lock = CliLock(self._folder / ".batches" / "lock", wait)
 
@@ -123,26 +121,6 @@ class _Result(msgspec.Struct):
     exit_code: int | None
     output: str
     failure: str | None
-
-
-def split(command: str) -> list[str]:
-    """Return the words of a template, by the quoting rules of a shell; raises ``ValueError`` naming what is wrong."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise ValueError(f"CLI_COMMAND {command!r} cannot be split into words: {error}") from error
-    if not words:
-        raise ValueError("CLI_COMMAND is empty")
-    for word in words:
-        try:
-            parts = list(string.Formatter().parse(word))
-        except ValueError as error:
-            raise ValueError(f"CLI_COMMAND: {error} in {word!r}; a brace itself is written twice") from error
-        for _, name, form, conversion in parts:
-            if name is not None and (name not in PLACEHOLDERS or form or conversion):
-                known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
-                raise ValueError(f"CLI_COMMAND: {{{name}}} in {word!r} is none of {known}")
-    return words
 
 
 async def _to_its_end(task: asyncio.Future[None]) -> None:

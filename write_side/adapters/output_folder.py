@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import glob
 import hashlib
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -18,22 +19,31 @@ _AT_ONCE = 1024 * 1024
 """Bytes that are gathered before they are handed to a thread, which would be slow line by line."""
 
 
+def _chance() -> str:
+    """Return what no other writer has in its name."""
+    return os.urandom(4).hex()
+
+
 class LocalOutputFolder:
     """The port ``write_side.batch.ports.OutputFolder`` on a folder of this machine, which is made when it is missing.
 
-    A file is written to `.<name>.part`, becomes `.<name>.tmp` once it is complete (prepared), and `<name>` when it is
-    published. All work on the disk is done in threads.
+    A file is written to `.<name>.<random>.part`, becomes `.<name>.tmp` once it is complete (prepared), and `<name>`
+    once it is published; `.batches/prepared/<name>` is its mark. All work on the disk is done in threads.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, chance: Callable[[], str] = _chance) -> None:
         self._folder = Path(os.path.abspath(folder))
+        self._chance = chance
 
     async def prepare(self, file_name: str, pieces: AsyncIterator[bytes]) -> Written:
-        writer = _Writer(self._folder / f".{file_name}.part")
+        writer = _Writer(self._folder / f".{file_name}.{self._chance()}.part")
         try:
+            if parts := await asyncio.to_thread(self._parts, file_name):
+                await asyncio.to_thread(_remove, parts)
             await asyncio.to_thread(writer.begin)
             async for gathered in _gathered(pieces):
                 await asyncio.to_thread(writer.write, gathered)
+            await asyncio.to_thread(_mark, self._mark(file_name))
             return await asyncio.to_thread(writer.finish, self._hidden(file_name))
         finally:
             await asyncio.to_thread(writer.close)
@@ -51,9 +61,22 @@ class LocalOutputFolder:
         if await self.published(file_name) is not None:
             await asyncio.to_thread(_rename, self._folder / file_name, self._hidden(file_name))
 
+    async def was_prepared(self, file_name: str) -> bool:
+        return await asyncio.to_thread(_is_there, self._mark(file_name))
+
     async def remove(self, file_name: str) -> None:
-        names = (f".{file_name}.part", f".{file_name}.tmp", file_name)
-        await asyncio.to_thread(_remove, [self._folder / name for name in names])
+        parts = await asyncio.to_thread(self._parts, file_name)
+        await asyncio.to_thread(_remove, [*parts, self._hidden(file_name), self._folder / file_name])
+
+    async def forget(self, file_name: str) -> None:
+        await asyncio.to_thread(_remove, [self._mark(file_name)])
+
+    def _mark(self, file_name: str) -> Path:
+        return self._folder / ".batches" / "prepared" / file_name
+
+    def _parts(self, file_name: str) -> list[Path]:
+        """Return what those have left who died while they wrote it, or write without having the place any more."""
+        return [path for path in self._folder.glob(f".{glob.escape(file_name)}.*.part") if path.is_file()]
 
     def _hidden(self, file_name: str) -> Path:
         return self._folder / f".{file_name}.tmp"
@@ -83,6 +106,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _mark(path: Path) -> None:
+    with telling(path):
+        make_folder(path.parent)
+        path.touch()
+        sync_folder(path.parent)
+
+
+def _is_there(path: Path) -> bool:
+    with telling(path):
+        return path.exists()
 
 
 class _Writer:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from domain.execution import wrong_order_id
 from domain.portfolio import wrong_id
 from domain.values import places, plain
 from write_side.adapters.service import Service, ServiceUnavailable
 from write_side.execution.ports import LookUpFailed, Owner
 
 PATH: Final = "/api/v2/executions"
-_ORDER_ID = re.compile(r"[!-~]{1,100}\Z")
 _LONGEST: Final = 500
 """Characters of a reason: it is kept, and shown to people."""
 
@@ -93,7 +92,7 @@ def _order_id(named: dict[str, Any]) -> str | None:
     order_id = named.get("orderId")
     if isinstance(order_id, Decimal) and not places(order_id):
         order_id = plain(order_id)
-    return order_id if isinstance(order_id, str) and _ORDER_ID.match(order_id) else None
+    return order_id if isinstance(order_id, str) and wrong_order_id(order_id) is None else None
 
 
 def _printable(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -30,6 +30,14 @@ _NAMED: Final = 5
 log = structlog.get_logger(__name__)
 
 
+class _Verdict(NamedTuple):
+    """What follows from the end of the CLI: why it is no good one, or the ids that it has rejected, by reason."""
+
+    failure: str | None
+    unreadable: bool
+    rejected: dict[str, list[int]]
+
+
 class Overtaken(Unavailable):
     """Another run has changed the batch meanwhile."""
 
@@ -41,8 +49,8 @@ class Delivery:
     """Delivers batches, one after the other.
 
     ``cli`` is None where the file alone is the delivery. ``retries`` is how often the CLI is started again in one go,
-    ``delay`` the seconds before the first of these, then twice that each time. ``delete_files``: the file of a batch
-    without rejected executions is removed once it is sent.
+    ``delay`` the seconds before the first of these, then twice that each time. ``delete_files``: the file is removed
+    once the CLI has taken it without rejecting anything.
     """
 
     store: EventStore
@@ -61,8 +69,10 @@ class Delivery:
             raise Broken(f"batch {number} has a number and no events")
         return batch
 
-    async def deliver(self, number: int, alone: Alone, context: Context) -> Batch:
-        """Bring the batch to its end; one that has ended is returned as it is.
+    async def deliver(
+        self, number: int, alone: Alone, context: Context, started: Callable[[Batch], None] = lambda batch: None
+    ) -> Batch:
+        """Bring the batch to its end; one that has ended is returned as it is. ``started`` hears of it under way.
 
         Raises ``FileNotWritten`` and ``CliFailed`` when it has failed, which is then recorded, and ``Unavailable``,
         which leaves it as it is.
@@ -78,21 +88,26 @@ class Delivery:
             if not batch.live:
                 return batch
             await alone.check()
-            cut_off = batch.status is BatchStatus.RUNNING
-            await self._publish(batch, context)
-            if batch.by_cli:
-                await self._hand_over(batch, alone, context, cut_off=cut_off)
-            else:
+            unreadable = batch.stage is Stage.RESULT
+            if batch.status is BatchStatus.FAILED:
+                batch.try_again(self.clock())
+                await self._save(batch, context)
+            started(batch)
+            if not batch.by_cli:
+                await self._publish(batch, alone, context)
                 batch.send(self.clock())
                 await self._settle(batch, context)
-            await self._tidy(batch)
+            elif not await self._ended_before(batch, context, unreadable=unreadable):
+                await self._publish(batch, alone, context)
+                await self._hand_over(batch, alone, context)
+            await self.tidy(batch)
             return batch
 
-    async def _publish(self, batch: Batch, context: Context) -> None:
+    async def _publish(self, batch: Batch, alone: Alone, context: Context) -> None:
         """Let the file stand under its name.
 
-        Where it once was complete, and is neither prepared nor published now, somebody has taken it: that was the
-        delivery of a batch without CLI; a CLI is given a copy of what is made anew.
+        Where it once was complete in this folder, and is neither prepared nor published now, somebody has taken it:
+        that was the delivery of a batch without CLI; a CLI is given a copy of what is made anew.
         """
         name = batch.file_name
         try:
@@ -101,9 +116,12 @@ class Delivery:
                 return
             written = await self.folder.prepared(name)
             if written is None and published is None and batch.sha256 is not None and not batch.by_cli:
-                return
+                if await self.folder.was_prepared(name):
+                    return
+                raise FileNotWritten("it was prepared in another folder than this, or this one was emptied since")
             if written is None or written.sha256 != batch.sha256:
                 written = await self.folder.prepare(name, pieces(self.log, batch.windows, batch.quantity))
+                await alone.check()
             batch.write(written.sha256, written.size, self.clock())
             await self._save(batch, context)
             await self.folder.publish(name)
@@ -111,30 +129,48 @@ class Delivery:
             await self._fail(batch, Stage.FILE, str(error), None, context)
             raise FileNotWritten(f"the file {name} of batch {batch.batch_id} cannot be written: {error}") from error
 
-    async def _hand_over(self, batch: Batch, alone: Alone, context: Context, *, cut_off: bool) -> None:
-        """Have the CLI take the file, and settle the batch by what it says."""
-        cli, number, name = self.cli, batch.batch_id, batch.file_name
+    async def _ended_before(self, batch: Batch, context: Context, *, unreadable: bool) -> bool:
+        """Settle the batch by an end of the CLI that nobody has noted, or could read; False where it has to run.
+
+        What could not be read before is read once more: somebody may have mended it. Else the CLI runs again.
+        """
+        cli = self.cli
         if cli is None:
             await self._fail(batch, Stage.CLI, "CLI_COMMAND is not set, and the batch is for the CLI", None, context)
-            raise CliFailed(f"batch {number} is to be delivered by the accounting CLI, and CLI_COMMAND is not set")
-        ended = None
-        if batch.attempts and (cut_off or batch.stage is Stage.RESULT):
-            ended = await cli.kept(number, batch.attempts, name)
-        if ended is not None and (ended.failure is None or (cut_off and ended.unreadable)):
-            await self._judge(batch, ended, context)
-            return
+            raise CliFailed(
+                f"batch {batch.batch_id} is to be delivered by the accounting CLI, and CLI_COMMAND is not set"
+            )
+        if not (batch.untold or unreadable):
+            return False
+        try:
+            ended = await cli.kept(batch.batch_id, batch.attempts, batch.file_name)
+        except FileNotWritten as error:
+            await self._fail(batch, Stage.FILE, str(error), None, context)
+            raise
+        if ended is None:
+            return False
+        verdict = await self._judged(batch, ended)
+        if verdict.failure is not None and (not batch.untold or not verdict.unreadable):
+            return False
+        await self._conclude(batch, ended, verdict, context)
+        return True
+
+    async def _hand_over(self, batch: Batch, alone: Alone, context: Context) -> None:
+        """Have the CLI take the file, again where it fails, and settle the batch by how it has ended."""
+        cli = self.cli
+        assert cli is not None  # noqa: S101 - asked before
         for again in range(self.retries + 1):
             if again:
                 await asyncio.sleep(self.delay * 2 ** (again - 1) * random.uniform(1.0, 1.5))  # noqa: S311
-                await alone.check()
+            await alone.check()
             batch.hand_over(self.clock())
             await self._save(batch, context)
             ended = await self._run(cli, batch, context)
-            if ended.failure is None or ended.unreadable:
-                break
-            log.warning("accounting CLI failed", batch=number, attempt=batch.attempts, failure=ended.failure)
-        assert ended is not None  # noqa: S101 - there is one attempt at least
-        await self._judge(batch, ended, context)
+            verdict = await self._judged(batch, ended)
+            if verdict.failure is None or verdict.unreadable or again == self.retries:
+                await self._conclude(batch, ended, verdict, context)
+                return
+            log.warning("accounting CLI failed", batch=batch.batch_id, attempt=batch.attempts, failure=verdict.failure)
 
     async def _run(self, cli: AccountingCli, batch: Batch, context: Context) -> Ended:
         try:
@@ -143,21 +179,26 @@ class Delivery:
             await self._fail(batch, Stage.FILE, str(error), None, context)
             raise
 
-    async def _judge(self, batch: Batch, ended: Ended, context: Context) -> None:
-        """Settle the batch by how the CLI has ended; raises ``CliFailed`` where that is no good end."""
-        failure, stage, rejected = ended.failure, Stage.RESULT if ended.unreadable else Stage.CLI, {}
-        if failure is None:
-            rejected = {int(source.removeprefix(_SOURCE)): reason for source, reason in ended.rejected.items()}
-            if wrong := await strangers(self.log, batch.windows, rejected):
-                named = ", ".join(f"{_SOURCE}{each}" for each in wrong[:_NAMED])
-                failure, stage = f"the error file names {named}, which the batch does not have", Stage.RESULT
-        if failure is not None:
-            await self._fail(batch, stage, failure, ended, context)
-            raise CliFailed(f"the accounting CLI failed on batch {batch.batch_id}: {failure}")
+    async def _judged(self, batch: Batch, ended: Ended) -> _Verdict:
+        """Return what follows from the end of the CLI: why it is no good one, or what it has rejected."""
+        if ended.failure is not None:
+            return _Verdict(ended.failure, ended.unreadable, {})
+        rejected = {int(source.removeprefix(_SOURCE)): reason for source, reason in ended.rejected.items()}
+        if wrong := await strangers(self.log, batch.windows, rejected):
+            named = ", ".join(f"{_SOURCE}{each}" for each in wrong[:_NAMED])
+            return _Verdict(f"the error file names {named}, which the batch does not have", True, {})
         by_reason: dict[str, list[int]] = {}
         for execution_id, reason in rejected.items():
             by_reason.setdefault(reason, []).append(execution_id)
-        batch.send(self.clock(), rejected=by_reason, exit_code=ended.exit_code, output=ended.output)
+        return _Verdict(None, False, by_reason)
+
+    async def _conclude(self, batch: Batch, ended: Ended, verdict: _Verdict, context: Context) -> None:
+        """Settle the batch; raises ``CliFailed`` where the CLI has come to no good end."""
+        if verdict.failure is not None:
+            stage = Stage.RESULT if verdict.unreadable else Stage.CLI
+            await self._fail(batch, stage, verdict.failure, ended, context)
+            raise CliFailed(f"the accounting CLI failed on batch {batch.batch_id}: {verdict.failure}")
+        batch.send(self.clock(), rejected=verdict.rejected, exit_code=ended.exit_code, output=ended.output)
         await self._settle(batch, context)
 
     async def _fail(self, batch: Batch, stage: Stage, reason: str, ended: Ended | None, context: Context) -> None:
@@ -165,7 +206,7 @@ class Delivery:
         exit_code, output = (None, "") if ended is None else (ended.exit_code, ended.output)
         fresh = await self.load(batch.batch_id)
         if fresh.live:
-            fresh.fail(stage, reason, self.clock(), exit_code=exit_code, output=output)
+            fresh.fail(stage, reason, self.clock(), ended=ended is not None, exit_code=exit_code, output=output)
             await self._save(fresh, context)
             log.error("batch failed", batch=batch.batch_id, stage=stage.value, reason=reason)
 
@@ -186,14 +227,19 @@ class Delivery:
         except Conflict as error:
             raise Overtaken(f"batch {batch.batch_id} was changed by another run") from error
 
-    async def _tidy(self, batch: Batch) -> None:
-        """Remove what a sent batch needs no more; that this fails does not concern the batch."""
-        if batch.status is not BatchStatus.SENT:
+    async def tidy(self, batch: Batch) -> None:
+        """Remove what a batch needs no more once it is sent; that this fails does not concern the batch.
+
+        Where it was not done, because the process died, the next run does it.
+        """
+        if batch.live:
             return
         try:
-            if batch.by_cli and self.cli is not None:
-                await self.cli.tidy(batch.batch_id)
-            if self.delete_files:
-                await self.folder.remove(batch.file_name)
+            await self.folder.forget(batch.file_name)
+            if batch.by_cli and batch.status is BatchStatus.SENT:
+                if self.cli is not None:
+                    await self.cli.tidy(batch.batch_id)
+                if self.delete_files:
+                    await self.folder.remove(batch.file_name)
         except FileNotWritten as error:
             log.warning("files of a sent batch are left", batch=batch.batch_id, error=str(error))

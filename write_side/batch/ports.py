@@ -97,8 +97,14 @@ class OutputFolder(Protocol):
     async def withdraw(self, file_name: str) -> None:
         """Let what stands under this name be prepared only, as before it was published; nothing where it is not."""
 
+    async def was_prepared(self, file_name: str) -> bool:
+        """Return whether a file of this name was ever prepared in this folder: a mark tells, until it is forgotten."""
+
     async def remove(self, file_name: str) -> None:
         """Let neither be there any more."""
+
+    async def forget(self, file_name: str) -> None:
+        """Remove the mark of a file that needs it no more."""
 
 
 class AccountingCli(Protocol):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
+from domain.base import Aggregate
 from domain.batch import Batch, BatchSequence, BatchStatus, Quantity
 from domain.errors import FoliologError, NotDelivered, NotFound, Refused, RuleViolated, StaleVersion, Unavailable
 from write_side.batch.contents import count
 from write_side.batch.delivering import Delivery, Overtaken
-from write_side.batch.ports import BatchInProgress, OneRun
-from write_side.log import ANY_VERSION, Conflict, Context, in_part
+from write_side.batch.ports import BatchInProgress, CliStillRunning, OneRun
+from write_side.event_store import Done
+from write_side.log import ANY_VERSION, Conflict, Context, at_last, in_part
 
 Started = Callable[[Batch], None]
 """Is told of a batch as soon as the run works on it."""
@@ -31,12 +34,16 @@ def _nobody(_: Batch) -> None:
 class Sending:
     """Sends batches, in this process; ``quantity`` is what the files of new ones hold.
 
+    ``by_file`` says that the file is meant to be the delivery. Without it a process that was not told of a CLI begins
+    no batch once a CLI has taken one: what would be told as sent, accounting would never see.
+
     A run is a task of its own, so that whoever has asked for it may leave.
     """
 
     delivery: Delivery
     one_run: OneRun
     quantity: Quantity = Quantity.QUANTITY
+    by_file: bool = False
     _tasks: set[asyncio.Task[list[Batch]]] = field(default_factory=set)
 
     async def close(self) -> None:
@@ -69,29 +76,34 @@ class Sending:
         batches = [await self.delivery.load(number) for number in await self._unfinished()]
         return [batch.batch_id for batch in batches if batch.status is BatchStatus.RUNNING]
 
-    async def cancel(self, number: int, context: Context) -> Batch:
+    async def cancel(self, number: int, context: Context) -> Done[Aggregate]:
         """Give up this batch, which has failed: its executions go out with the next new one.
 
-        Its file is withdrawn first, where nobody else hands it on. Raises ``NotFound``, ``RuleViolated``,
-        ``StaleVersion``, ``BatchInProgress``, ``FileNotWritten``, ``Unavailable``.
+        Its file is withdrawn first, where nobody else hands it on. What is remembered under an Idempotency-Key is
+        stored in the same append. Raises ``NotFound``, ``RuleViolated``, ``StaleVersion``, ``BatchInProgress``,
+        ``KeyTaken``, ``FileNotWritten``, ``Unavailable``: ``CliStillRunning`` while a CLI works on it.
         """
-        store, folder = self.delivery.store, self.delivery.folder
-        async with self.one_run.alone():
+        delivery = self.delivery
+        folder, now = delivery.folder, delivery.clock()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.one_run.alone())
+            if delivery.cli is not None:
+                await stack.enter_async_context(delivery.cli.alone())
             batch = await self._known(number, context)
-            batch.cancel(self.delivery.clock())
+            batch.cancel(now)
             if not batch.by_cli and batch.sha256 is not None:
                 await folder.withdraw(batch.file_name)
-                if await folder.prepared(batch.file_name) is None:
+                if await folder.prepared(batch.file_name) is None and await folder.was_prepared(batch.file_name):
                     raise RuleViolated(f"the file {batch.file_name} of batch {number} was taken: it is as good as sent")
             sequence = await self._sequence()
-            sequence.take_back(batch, self.delivery.clock())
+            sequence.take_back(batch, now)
             try:
-                await store.record(batch, sequence, context=in_part(context))
+                done = await delivery.store.record(batch, sequence, context=at_last(context))
             except Conflict as error:
                 raise Overtaken(f"batch {number} was changed by another run") from error
-            if not batch.by_cli:
-                await folder.remove(batch.file_name)
-        return batch
+            await folder.remove(batch.file_name)
+            await delivery.tidy(batch)
+        return done
 
     async def _apart(self, run: Coroutine[Any, Any, list[Batch]]) -> list[Batch]:
         """Run it to its end, whether or not somebody still waits for it."""
@@ -110,14 +122,14 @@ class Sending:
 
     async def _send(self, context: Context, started: Started) -> list[Batch]:
         async with self.one_run.alone() as alone:
-            sent = []
-            for number in await self._unfinished():
-                started(await self.delivery.load(number))
-                sent.append(await self.delivery.deliver(number, alone, context))
+            sent = [await self.delivery.deliver(each, alone, context, started) for each in await self._unfinished()]
+            number = (await self._sequence()).last
+            last = await self.delivery.load(number) if number else None
+            if last is not None:
+                await self.delivery.tidy(last)
             await alone.check()
-            if (batch := await self._start(context)) is not None:
-                started(batch)
-                sent.append(await self.delivery.deliver(batch.batch_id, alone, context))
+            if (batch := await self._start(last, context)) is not None:
+                sent.append(await self.delivery.deliver(batch.batch_id, alone, context, started))
             return sent
 
     async def _retry(self, number: int, context: Context, started: Started) -> list[Batch]:
@@ -125,21 +137,28 @@ class Sending:
             batch = await self._known(number, context)
             if batch.status is not BatchStatus.FAILED:
                 raise RuleViolated(f"batch {number} is {batch.status}: only a FAILED one can be retried")
-            started(batch)
-            return [await self.delivery.deliver(number, alone, context)]
+            return [await self.delivery.deliver(number, alone, context, started)]
 
     async def _finish(self, context: Context) -> list[Batch]:
         async with self.one_run.alone() as alone:
             return [await self.delivery.deliver(number, alone, context) for number in await self.cut_off()]
 
-    async def _start(self, context: Context) -> Batch | None:
-        """Begin the next batch with everything that no other has; None where that is nothing."""
+    async def _start(self, last: Batch | None, context: Context) -> Batch | None:
+        """Begin the next batch with everything that no other has; None where that is nothing.
+
+        Raises ``RuleViolated`` where the CLI that took the last one is not known here.
+        """
         delivery = self.delivery
         head, now = await delivery.log.head(), delivery.clock()
-        sequence = await delivery.store.load(BatchSequence, BatchSequence.KEY) or BatchSequence.begin(now)
+        sequence = await self._sequence()
         there = await count(delivery.log, sequence.next_windows(head))
         if not there:
             return None
+        if last is not None and last.by_cli and delivery.cli is None and not self.by_file:
+            raise RuleViolated(
+                f"batch {last.batch_id} was taken by the accounting CLI, and CLI_COMMAND is not set in this process: "
+                "set it as everywhere else, or to none where the file is the delivery from now on"
+            )
         batch = sequence.start(head, count=there, quantity=self.quantity, by_cli=delivery.cli is not None, at=now)
         try:
             await delivery.store.record(batch, sequence, context=in_part(context))
@@ -149,14 +168,12 @@ class Sending:
         return batch
 
     async def _unfinished(self) -> list[int]:
-        sequence = await self.delivery.store.load(BatchSequence, BatchSequence.KEY)
-        return [] if sequence is None else list(sequence.unfinished)
+        """Return the batches that are to be sent: one at most, for none is begun before the last has ended."""
+        return list((await self._sequence()).unfinished)
 
     async def _sequence(self) -> BatchSequence:
         sequence = await self.delivery.store.load(BatchSequence, BatchSequence.KEY)
-        if sequence is None:
-            raise NotFound("batch not found")
-        return sequence
+        return sequence if sequence is not None else BatchSequence.begin(self.delivery.clock())
 
     async def _known(self, number: int, context: Context) -> Batch:
         batch = await self.delivery.store.load(Batch, str(number)) if number < _LARGEST else None
@@ -195,11 +212,15 @@ class Recovery:
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
+            rest = self.rest
             try:
                 if await self.sending.cut_off():
                     await self.sending.finish(self.context())
             except BatchInProgress:
                 pass  # it is not cut off: its run is alive
+            except CliStillRunning as error:
+                log.warning("a batch that was cut off waits for its CLI", error=str(error))
+                rest = self.rest * 10  # so that others who ask are told of it, and not that a run is in progress
             except Unavailable as error:
                 log.warning("batches cannot be looked after now", error=str(error))
             except NotDelivered as error:
@@ -207,7 +228,7 @@ class Recovery:
             except Exception as error:  # a defect of ours: told, and looked after again
                 log.exception("batches are not looked after", error=str(error))
             try:
-                async with asyncio.timeout(self.rest):
+                async with asyncio.timeout(rest):
                     await self._stopping.wait()
             except TimeoutError:
                 continue

@@ -8,16 +8,15 @@ from datetime import datetime
 from typing import Final
 
 from domain.execution import FailedExecution, Reported
-from write_side.execution.booking import BookAgain, BookExecution
+from write_side.execution.booking import BookAgain
 from write_side.execution.recording import SLICE, Closed, Recording, Row
-from write_side.execution.resending import ResendExecution, Sent, Standing, service_id_of, standing
+from write_side.execution.resending import ResendExecution, service_id_of
 from write_side.execution.results import Outcome, Render, RowResult, RowStatus, none_accepted
 from write_side.log import Context
 
 __all__ = [
     "MOST_AGAIN",
     "BookAgain",
-    "BookExecution",
     "Outcome",
     "RecordExecutions",
     "Recording",
@@ -26,11 +25,8 @@ __all__ = [
     "RetryFailedExecutions",
     "RowResult",
     "RowStatus",
-    "Sent",
-    "Standing",
     "none_accepted",
     "service_id_of",
-    "standing",
 ]
 
 OPEN: Final = "execution is still open"
@@ -64,11 +60,12 @@ class RecordExecutions:
 
 @dataclass(frozen=True, kw_only=True)
 class RetryFailedExecutions:
-    """Look up once more whose the executions are that are kept because that has failed, the longest kept first."""
+    """Look up once more whose the executions are that are kept because that has failed."""
 
     async def handle(self, recording: Recording, context: Context, render: Render, *, now: datetime) -> Outcome:
-        """Return a result for each of up to 1,000 of them; those that time does not reach are errors and not touched.
+        """Return a result for each of up to 1,000 of them, the one whose last attempt is the oldest first.
 
+        Those that time does not reach are errors and not touched; those that are recorded by now are kept no longer.
         Raises ``NotYet`` and what ``Recording.record`` raises.
         """
 

@@ -26,25 +26,11 @@ _OF_THE_REQUEST = (StaleVersion, KeyReused, KeyInFlight)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BookExecution:
-    """Book what was filled of an execution into its portfolio, or park it with the reason; done, it is found done.
-
-    For whoever follows the log: asked for again, and by several at once, it books nothing twice.
-    """
-
-    service_id: int
-
-    async def handle(self, store: EventStore, context: Context, *, now: datetime) -> Done[Execution]:
-        """Return the execution, BOOKED, PARKED, or NONE where nothing was filled.
-
-        Raises ``NotFound`` for an unknown execution, and what ``EventStore.change_all`` raises.
-        """
-        return await _settled(store, await _known(store, self.service_id), context, now)
-
-
-@dataclass(frozen=True, kw_only=True)
 class BookAgain:
-    """The same because a person asks for it, who is told when it does not succeed; ``execution_id`` names it there."""
+    """Book what was filled of an execution into its portfolio because a person asks for it, or park it with the reason.
+
+    The person is told when it does not succeed; ``execution_id`` names it there.
+    """
 
     service_id: int
     execution_id: int
@@ -70,10 +56,14 @@ class BookAgain:
 
 @dataclass(frozen=True, kw_only=True)
 class Bookings:
-    """What the policy ``bookings`` does, and what it needs beside the event store: a view, and the head of the log."""
+    """What the policy ``bookings`` does, and what it needs beside the event store: a view, and the head of the log.
+
+    So many parked executions as ``page`` says are read at once.
+    """
 
     known: ExecutionsKnown
     head: Callable[[], Awaitable[int]]
+    page: int = 500
     _absent: set[str] = field(default_factory=set, init=False)
     """Portfolios that did not exist when one of their executions was parked here last."""
 
@@ -82,6 +72,7 @@ class Bookings:
     ) -> None:
         """Book the execution that was recorded, or those that are parked of the portfolio that was opened.
 
+        Asked again, and by several at once, it books nothing twice. What is still refused stays parked.
         Raises what ``ExecutionsKnown.parked`` and ``EventStore.change_all`` raise.
         """
         if isinstance(recorded.event, ExecutionRecorded):
@@ -89,10 +80,12 @@ class Bookings:
             if not await self._now_in_turn(execution, store, context, clock()):
                 return
         portfolio_id = portfolio_of(recorded)
-        parked = await self.known.parked(portfolio_id, at_least=await self.head())
-        executions = await store.load_many(Execution, map(str, parked)) if parked else {}
-        for waiting in executions.values():
-            await _settled(store, waiting, _another(context), clock())
+        head, last = await self.head(), 0
+        while parked := await self.known.parked(portfolio_id, self.page, last, head):
+            executions = await store.load_many(Execution, map(str, parked.values()))
+            for waiting in executions.values():
+                await _settled(store, waiting, _another(context), clock())
+            last = max(parked)
         self._absent.discard(portfolio_id)
 
     async def _now_in_turn(self, execution: Execution, store: EventStore, context: Context, now: datetime) -> bool:

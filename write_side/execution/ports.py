@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from domain.errors import FoliologError
+from domain.execution import Sending
 
 
 class LookUpFailed(FoliologError):
@@ -37,10 +38,13 @@ class ExecutionsKnown(Protocol):
     """
 
     async def failed(self, limit: int, at_least: int) -> Sequence[int]:
-        """Return ``executionServiceId`` of executions whose look-up failed, the longest kept first."""
+        """Return ``executionServiceId`` of failed executions, the one whose last attempt is the oldest first."""
 
-    async def parked(self, portfolio_id: str, at_least: int) -> Sequence[int]:
-        """Return ``executionServiceId`` of all parked executions of a portfolio, by execution id."""
+    async def parked(self, portfolio_id: str, limit: int, after: int, at_least: int) -> Mapping[int, int]:
+        """Return ``executionServiceId`` of parked executions of a portfolio by execution id, in its order.
 
-    async def batch_of(self, execution_id: int, at_least: int) -> int | None:
-        """Return the number of the last batch that has this execution and is not cancelled; None where none has."""
+        There are up to ``limit`` of them, with ids above ``after``.
+        """
+
+    async def sending_of(self, execution_id: int, at_least: int) -> Sending:
+        """Return where the execution stands: PENDING without a batch too where it waits to be sent again."""

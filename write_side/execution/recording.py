@@ -6,7 +6,6 @@ others have stored of it meanwhile, the log is asked again, the trade service is
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Final, Protocol, TypeAlias, cast
 
 import msgspec
 
-from domain.base import Aggregate, Event
+from domain.base import Aggregate
 from domain.errors import Overloaded, StaleVersion
 from domain.execution import Execution, FailedExecution, Report
 from write_side.claims import Claims
@@ -23,9 +22,10 @@ from write_side.execution.looking_up import Found, NotReached, looked_up
 from write_side.execution.ports import ExecutionsKnown, LookUpFailed, Owner, Owners
 from write_side.execution.results import Outcome, Render, RowResult, RowStatus, none_accepted
 from write_side.gate import Gate
-from write_side.log import Answer, Conflict, Context, EventLog, KeyTaken, Lookups, Place, at_last
+from write_side.log import Conflict, Context, EventLog, KeyTaken, Lookups, Place, answering, at_last
 
 EXISTS: Final = "execution already exists"
+TWICE: Final = "twice in this request, see the first"
 WITHOUT_OWNER: Final = "failed to get portfolio ID: "
 _ATTEMPTS: Final = 50
 SLICE: Final = 25
@@ -88,15 +88,12 @@ class Recording:
     async def _recorded(
         self, rows: Sequence[Row], context: Context, render: Render, now: datetime, again: bool
     ) -> Outcome:
-        closed: dict[int, Closed] = {}
-        for row in rows:
-            if isinstance(row, Closed):
-                closed.setdefault(row.service_id, row)
-        found: Found | None = None
-        for _ in range(_ATTEMPTS):
-            places = await self._places(closed)
-            if found is None:
-                found = await self._owners(closed, places)
+        closed = _closed(rows)
+        places = await self._places(closed)
+        found, asked = await self._owners(closed, places)
+        for attempted in range(_ATTEMPTS):
+            if asked or attempted:
+                places = await self._places(closed)
             try:
                 attempt = _Attempt(places, found, await self._failed(closed, places), now, again, self.gate)
                 await attempt.decide(rows)
@@ -111,19 +108,17 @@ class Recording:
         streams = [cls.stream(str(each)) for each in closed for cls in (Execution, FailedExecution)]
         return await self.log.places(streams) if streams else {}
 
-    async def _owners(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> Found:
+    async def _owners(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> tuple[Found, bool]:
+        """Return whose the new ones are, and whether anybody was asked for that, which takes time."""
         new = [row for row in closed.values() if Execution.stream(str(row.service_id)) not in places]
         wanted = [row.service_id for row in new if row.portfolio_id is None]
         found = await looked_up(self.owners, wanted, self.time_limit, self._asking)
-        return found | {row.service_id: Owner(row.portfolio_id) for row in new if row.portfolio_id is not None}
+        told = {row.service_id: Owner(row.portfolio_id) for row in new if row.portfolio_id is not None}
+        return found | told, bool(wanted)
 
     async def _failed(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> dict[str, FailedExecution]:
-        """Return those of the new executions that are kept because an earlier look-up failed."""
-        keys = [
-            key
-            for key in map(str, closed)
-            if FailedExecution.stream(key) in places and Execution.stream(key) not in places
-        ]
+        """Return those of the executions that were kept because a look-up failed, recorded ones too."""
+        keys = [key for key in map(str, closed) if FailedExecution.stream(key) in places]
         return await self.store.load_many(FailedExecution, keys) if keys else {}
 
     async def _stored(self, attempt: _Attempt, context: Context, render: Render, again: bool) -> Outcome:
@@ -133,7 +128,7 @@ class Recording:
         if not again and none_accepted(results):
             context = msgspec.structs.replace(context, remember=None)
         if attempt.changed:
-            done = await self.store.record(*attempt.changed, context=_answering(context, answer))
+            done = await self.store.record(*attempt.changed, context=answering(context, answer))
             position = done.position
         elif context.remember is not None:
             position = (await self.log.append([], context, answer=answer)).position
@@ -167,15 +162,16 @@ class _Attempt:
 
     async def decide(self, rows: Sequence[Row]) -> None:
         """Decide on all rows, in their order; raises ``Conflict`` where the log has moved on since it was asked."""
-        seen: set[int] = set()
+        firsts: dict[int, RowResult] = {}
         for number, row in enumerate(rows, 1):
             if isinstance(row, RowResult):
                 self._decided.append(row)
-            elif row.service_id in seen:
-                self._decided.append(RowResult(row.service_id, RowStatus.SKIPPED, EXISTS, self._known(row.service_id)))
+            elif (first := firsts.get(row.service_id)) is not None:
+                error = TWICE if first.status is RowStatus.ERROR else EXISTS
+                self._decided.append(RowResult(row.service_id, RowStatus.SKIPPED, error, first.execution_id))
             else:
-                seen.add(row.service_id)
-                self._decided.append(self._decide(row))
+                firsts[row.service_id] = result = self._decide(row)
+                self._decided.append(result)
             if number % SLICE == 0:
                 await self._gate.turn()
 
@@ -189,15 +185,12 @@ class _Attempt:
             for result in self._decided
         ]
 
-    def _known(self, service_id: int) -> int | None:
-        place = self._places.get(Execution.stream(str(service_id)))
-        return None if place is None else place.first
-
     def _decide(self, row: Closed) -> RowResult:
         service_id = row.service_id
-        if (known := self._known(service_id)) is not None:
-            return RowResult(service_id, RowStatus.SKIPPED, EXISTS, known)
         failed = self._failed.get(str(service_id))
+        if (known := self._places.get(Execution.stream(str(service_id)))) is not None:
+            self._leave(failed)
+            return RowResult(service_id, RowStatus.SKIPPED, EXISTS, known.first)
         if failed is not None and failed.recorded:
             raise Conflict(failed.id)
         owner = self._found[service_id]
@@ -207,10 +200,7 @@ class _Attempt:
             return RowResult(service_id, RowStatus.ERROR, f"{WITHOUT_OWNER}{owner}")
         self._created[service_id] = self._events
         self._change(Execution.record(service_id, row.report, owner.portfolio_id, self._now, order_id=owner.order_id))
-        if failed is not None:
-            left = failed.copy()
-            left.leave(self._now)
-            self._change(left)
+        self._leave(failed)
         return RowResult(service_id, RowStatus.CREATED)
 
     def _keep(self, row: Closed, reason: str, failed: FailedExecution | None) -> None:
@@ -222,17 +212,28 @@ class _Attempt:
         kept.fail_again(row.report, reason, self._now)
         self._change(kept)
 
+    def _leave(self, failed: FailedExecution | None) -> None:
+        """End what is kept of a recorded execution.
+
+        A look-up that took long can fail, and its row be kept, after somebody else has recorded the execution: these
+        are two streams, and nothing conflicts. So it is ended by whoever comes upon it next.
+        """
+        if failed is not None and not failed.recorded:
+            left = failed.copy()
+            left.leave(self._now)
+            self._change(left)
+
     def _change(self, aggregate: Aggregate) -> None:
         self._events += len(aggregate.pending_events)
         self.changed.append(aggregate)
 
 
-def _answering(context: Context, answer: Answer) -> Context:
-    """Return the context with this answer to be stored under its key, if it has one."""
-    if context.remember is None:
-        return context
-
-    async def told(_: Aggregate, __: Sequence[Event]) -> Answer:
-        return answer
-
-    return msgspec.structs.replace(context, remember=dataclasses.replace(context.remember, answer=told))
+def _closed(rows: Sequence[Row]) -> dict[int, Closed]:
+    """Return the closed rows by id: of two with one id the first, with the portfolio of the second if it has none."""
+    closed: dict[int, Closed] = {}
+    for row in rows:
+        if isinstance(row, Closed):
+            first = closed.setdefault(row.service_id, row)
+            if first.portfolio_id is None and row.portfolio_id is not None:
+                closed[row.service_id] = msgspec.structs.replace(first, portfolio_id=row.portfolio_id)
+    return closed

@@ -17,8 +17,7 @@ from api.routing import Route
 from api.shown_executions import ExecutionId, ExecutionShown, id_of
 from domain.base import Aggregate, Event
 from domain.errors import Broken, NotYet
-from domain.execution import Execution
-from read_side.batch import SendStatus
+from domain.execution import Execution, Sending, SendStatus
 from read_side.execution import ExecutionRow, execution_json
 from write_side.event_store import Done
 from write_side.execution import (
@@ -28,9 +27,7 @@ from write_side.execution import (
     Recording,
     ResendExecution,
     RetryFailedExecutions,
-    Standing,
     service_id_of,
-    standing,
 )
 from write_side.log import Context
 
@@ -105,11 +102,11 @@ def routes(recording: Recording, clock: Callable[[], datetime]) -> APIRouter:
     async def book_execution(call: Calling, execution_id: ExecutionId) -> Response:
         number = id_of(execution_id)
         command = BookAgain(service_id=await service_id_of(log, number), execution_id=number)
-        found = await _standing(recording, number)
+        found = await _sending(recording, number)
 
         async def render(execution: Execution, _: Sequence[Event]) -> bytes:
             asked_again = found.batch_id is not None and execution.resent_for >= found.batch_id
-            status = SendStatus.PENDING if asked_again else SendStatus(found.sent)
+            status = SendStatus.PENDING if asked_again else found.status
             reason = None if asked_again else found.reason
             return execution_json(ExecutionRow.of(execution, number), status, reason)
 
@@ -130,12 +127,12 @@ async def _answer(call: Call, command: Callable[[Context], Awaitable[Outcome]]) 
     return Response(body, told.status_code, headers, JSON)
 
 
-async def _standing(recording: Recording, execution_id: int) -> Standing:
+async def _sending(recording: Recording, execution_id: int) -> Sending:
     """Return where the execution stands on its way to accounting; booking does not wait for views that are behind."""
     try:
-        return await standing(recording.store, recording.known, execution_id, await recording.log.head())
+        return await recording.known.sending_of(execution_id, await recording.log.head())
     except NotYet:
-        return await standing(recording.store, recording.known, execution_id, 0)
+        return await recording.known.sending_of(execution_id, 0)
 
 
 async def _never(_: Aggregate, events: Sequence[Event]) -> NoReturn:

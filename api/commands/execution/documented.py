@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from api.commands.execution.bodies import NO_ROWS, TOO_MANY
-from api.documented import COMMAND_PROBLEMS, Responses, answered, examples
+from api.documented import BODILESS_PROBLEMS, COMMAND_PROBLEMS, Responses, answered, examples
 from api.seed_001 import refusals
 from api.shown_executions import EXECUTION, ID_UNREADABLE
 
-_BODILESS: Final = {"not-json", "body-too-large", "unsupported-media-type"}
-_PROBLEMS: Final = [code for code in COMMAND_PROBLEMS if code not in _BODILESS]
 _HEADERS: Final = ("X-Position", "Idempotency-Replayed")
 _CREATED: Final[dict[str, Any]] = {"executionServiceId": 4711, "status": "created", "executionId": 42}
 _SKIPPED: Final[dict[str, Any]] = {
@@ -55,13 +53,13 @@ RECORDED: Final[Responses] = {
 RETRIED: Final[Responses] = {
     200: answered("None is an error any more", *_HEADERS, created=_batch(_CREATED), nothing=_batch()),
     207: answered("Some are still errors, and still kept", *_HEADERS, in_part=_batch(_CREATED, _ERROR)),
-    **refusals(*_PROBLEMS, "not-found", "projection-behind"),
+    **refusals(*BODILESS_PROBLEMS, "not-found", "projection-behind"),
 }
 RESENT: Final[Responses] = {
     200: answered("The execution", *_HEADERS, "ETag", to_be_sent={**EXECUTION, "sendStatus": "PENDING"}),
-    **refusals(*_PROBLEMS, "not-found", "rule-violated", "projection-behind", no_id=ID_UNREADABLE),
+    **refusals(*BODILESS_PROBLEMS, "not-found", "rule-violated", "projection-behind", no_id=ID_UNREADABLE),
 }
 BOOKED: Final[Responses] = {
     200: answered("The execution", *_HEADERS, "ETag", booked=EXECUTION),
-    **refusals(*_PROBLEMS, "not-found", "rule-violated", no_id=ID_UNREADABLE),
+    **refusals(*BODILESS_PROBLEMS, "not-found", "rule-violated", no_id=ID_UNREADABLE),
 }

@@ -14,7 +14,7 @@ from api.cli.demo.cells import fitted
 from api.cli.demo.client import problem_of
 from api.cli.demo.services import surroundings
 from api.cli.demo.trading import FIRST_ID, filled, verdict
-from write_side.adapters.accounting_cli import split
+from domain.command_line import CLI_PLACEHOLDERS, words_of
 
 REBALANCE = {
     "cash_after": Decimal("50.25"),
@@ -70,7 +70,7 @@ def test_a_table_that_is_too_wide_goes_without_what_can_be_spared(width: int, ti
 
 def test_the_accounting_program_is_found_whatever_the_folder_is_called(tmp_path: Path) -> None:
     folder = tmp_path / "it's {a} folder"
-    words = split(surroundings(folder, "http://127.0.0.1:1")["CLI_COMMAND"])
+    words = words_of(surroundings(folder, "http://127.0.0.1:1")["CLI_COMMAND"], CLI_PLACEHOLDERS)
     filled_in = [word.format_map({"file": "F", "output_dir": "O"}) for word in words]
     assert filled_in[1:] == [
         *["-m", "samples.accounting_cli", "process", "--file", "F", "--output-dir", "O"],
