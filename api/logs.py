@@ -44,7 +44,7 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(number, logging.INFO))
-    for library in ("alembic", "uvicorn"):
+    for library in ("alembic", "httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(max(number, logging.WARNING))
 
 

@@ -89,7 +89,9 @@ async def _again_and_again(sending: Sending, every: int) -> int:
 
 def _tell(sent: list[Batch]) -> None:
     for batch in sent:
+        executions = f"{batch.count} execution{'' if batch.count == 1 else 's'}"
         rejected = f", {len(batch.rejected)} rejected" if batch.rejected else ""
-        print(f"batch {batch.batch_id}: {batch.count} executions in {batch.file_name}{rejected}", flush=True)
+        how = "taken by the accounting CLI" if batch.by_cli else "the file is the delivery"
+        print(f"batch {batch.batch_id}: {executions} in {batch.file_name}, {how}{rejected}", flush=True)
     if not sent:
         print("no executions to send", flush=True)

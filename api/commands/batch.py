@@ -119,7 +119,7 @@ def routes(batches: Batches) -> APIRouter:
     @router.post(
         "/api/v1/batches/{batch_id}/retry",
         summary="Retry a failed batch",
-        description="Hands the same file over once more, whatever older batches wait for. Answers as `send`.",
+        description="Hands the same file over once more, and begins no new batch. Answers as `send`.",
         response_model=SendShown,
         responses={
             200: answered("What was sent", "X-Position", "Idempotency-Replayed", example=_SENT),

@@ -72,7 +72,7 @@ async def _parameters(
             ge=0,
             le=MAX_POSITION,
             description="Log position that the answer must include, as `X-Position` of a command told it.",
-            examples=[42],
+            examples=[4711],
         ),
     ] = None,
     x_min_position: Annotated[

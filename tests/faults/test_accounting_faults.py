@@ -181,10 +181,12 @@ async def test_a_file_that_cannot_be_written_fails_its_batch_until_it_can(
     number, ids = await failing(http, 242, 502, "exit code 1", "cli-failed")
     name = (await ended(http, number))["fileName"]
     (office.files / name).unlink()
-    (office.files / f".{name}.part").symlink_to("/dev/full")
-    refused(await http.post(SEND), 500, f"^the file {name} .*: No space left on device$", "file-not-written")
+    blocked = office.files / f".{name}.tmp"
+    blocked.mkdir()
+    refused(await http.post(SEND), 500, f"^the file {name} .*: Is a directory$", "file-not-written")
     batch = await ended(http, number)
     assert (batch["status"], batch["attempts"]) == ("FAILED", 2)
+    blocked.rmdir()
     office.switch()
     await sent(http)
     office.judge(await ended(http, number), ids, attempts=3, runs=3)

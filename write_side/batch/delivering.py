@@ -228,7 +228,7 @@ class Delivery:
             raise Overtaken(f"batch {batch.batch_id} was changed by another run") from error
 
     async def tidy(self, batch: Batch) -> None:
-        """Remove what a batch needs no more once it is sent; that this fails does not concern the batch.
+        """Remove what a batch needs no more once it has ended; that this fails does not concern the batch.
 
         Where it was not done, because the process died, the next run does it.
         """
@@ -236,10 +236,12 @@ class Delivery:
             return
         try:
             await self.folder.forget(batch.file_name)
+            if batch.status is BatchStatus.CANCELLED:
+                await self.folder.remove(batch.file_name)
             if batch.by_cli and batch.status is BatchStatus.SENT:
                 if self.cli is not None:
                     await self.cli.tidy(batch.batch_id)
                 if self.delete_files:
                     await self.folder.remove(batch.file_name)
         except FileNotWritten as error:
-            log.warning("files of a sent batch are left", batch=batch.batch_id, error=str(error))
+            log.warning("files of a batch are left", batch=batch.batch_id, error=str(error))

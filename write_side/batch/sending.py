@@ -61,7 +61,7 @@ class Sending:
         return await self._apart(self._send(context, started))
 
     async def retry(self, number: int, context: Context, started: Started = _nobody) -> list[Batch]:
-        """Bring this batch, which has failed, to its end, whatever older ones wait for.
+        """Bring this batch, which has failed, to its end, and begin no other.
 
         Raises ``NotFound``, ``RuleViolated`` where it has not failed, ``StaleVersion``, and what ``send`` raises.
         """
@@ -101,7 +101,6 @@ class Sending:
                 done = await delivery.store.record(batch, sequence, context=at_last(context))
             except Conflict as error:
                 raise Overtaken(f"batch {number} was changed by another run") from error
-            await folder.remove(batch.file_name)
             await delivery.tidy(batch)
         return done
 
