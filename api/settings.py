@@ -225,6 +225,11 @@ def read_settings() -> Settings:
     raise Misconfigured("\n".join(faults))
 
 
+def seconds(setting: Decimal) -> float:
+    """Return a duration as timers take it, a binary float: time is no figure of a portfolio."""
+    return float(setting)
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens on this address."""
     if host == "localhost":

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry, Counter
 
 from api.bootstrap.reading import Reading
-from api.settings import Settings
+from api.settings import Settings, seconds
 from read_side.batch import Batches
 from read_side.execution import Executions
 from write_side.adapters.service import Limits, Service
@@ -37,15 +37,15 @@ async def recording(
     owners: Owners = NoTradeService()
     trades = None
     if settings.trade_service_url is not None:
-        limit = float(settings.request_timeout)
+        limit = seconds(settings.request_timeout)
         limits = Limits(
             timeout=limit,
-            call=float(settings.trade_timeout),
+            call=seconds(settings.trade_timeout),
             retried=frozenset(),
             retries=settings.trade_retries,
             delay=settings.trade_retry_delay_ms / 1000,
             failures=settings.trade_breaker_failures,
-            reset=float(settings.trade_breaker_reset),
+            reset=seconds(settings.trade_breaker_reset),
         )
         trades = Service.at("Trade Service", settings.trade_service_url, limits)
         owners = TradeServiceOwners(trades, _counting(registry))
@@ -55,7 +55,7 @@ async def recording(
             log=parts.log,
             owners=owners,
             known=executions(parts),
-            time_limit=float(settings.request_timeout),
+            time_limit=seconds(settings.request_timeout),
         )
     finally:
         if trades is not None:

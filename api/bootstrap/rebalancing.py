@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from api.bootstrap.reading import Reading
-from api.settings import Settings
+from api.settings import Settings, seconds
 from read_side.investment_model import InvestmentModels
 from read_side.price_table import PriceTable
 from write_side.adapters.globeco import GlobecoHoldings, GlobecoPrices, GlobecoTickers
@@ -31,7 +31,7 @@ async def rebalancing(settings: Settings, parts: Reading, store: EventStore, tab
         stack.push_async_callback(pool.close)
         holdings: Holdings = StoredHoldings(store)
         prices: MarketPrices = BookPrices(table)
-        limits = Limits(timeout=float(settings.external_service_timeout))
+        limits = Limits(timeout=seconds(settings.external_service_timeout))
         if (url := settings.portfolio_accounting_url) is not None:
             holdings = GlobecoHoldings(_service(stack, "Portfolio Accounting Service", url, limits))
         if settings.security_service_url is not None and settings.pricing_service_url is not None:

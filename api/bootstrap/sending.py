@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from api.bootstrap.reading import database_url_of, reading
-from api.settings import Settings
+from api.settings import Settings, seconds
 from domain.batch import Quantity
 from write_side.adapters.accounting_cli import LocalAccountingCli
 from write_side.adapters.appender import Appender
@@ -37,7 +37,7 @@ def sending(settings: Settings, store: EventStore, log: PostgresLog) -> Sending:
     by_file = command is not None and command.strip().lower() == _BY_FILE
     cli = None
     if command is not None and not by_file:
-        cli = LocalAccountingCli(folder, command, timeout=float(settings.cli_timeout))
+        cli = LocalAccountingCli(folder, command, timeout=seconds(settings.cli_timeout))
     delivery = Delivery(
         store=store,
         log=log,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
 import msgspec
@@ -14,12 +16,16 @@ from api.queries.reading import ReadingAt
 from api.received import received
 from api.routing import Route
 from api.shown_orders import ORDERS, ORDERS_CSV, OrdersShown
+from domain.values import ONE, ZERO
 from read_side.order import Orders
 from read_side.order_rendering import COLUMNS, orders_csv, sent_json
 
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv"
 _PROBLEMS: Final = ("invalid-request", "internal-error", "store-unavailable", "projection-behind", "not-found")
+
+
+_WEIGHT = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -30,21 +36,18 @@ class Form(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, request: Request) -> Self:
         """Return what ``Accept`` says: CSV where it is named and JSON is not preferred; never raises."""
-        weights: dict[str, float] = {}
+        weights: dict[str, Decimal] = {}
         for part in received(request.scope).headers.get(b"accept", b"").decode("latin-1").split(","):
             media_type, *parameters = (each.strip().lower() for each in part.split(";"))
             weights[media_type] = _weight(parameters)
-        wanted = weights.get(_CSV, 0.0)
-        return cls(wanted > 0 and wanted >= weights.get(_JSON, 0.0))
+        wanted = weights.get(_CSV, ZERO)
+        return cls(wanted > 0 and wanted >= weights.get(_JSON, ZERO))
 
 
-def _weight(parameters: list[str]) -> float:
+def _weight(parameters: list[str]) -> Decimal:
     """Return the ``q`` of a media type (RFC 9110, section 12.5.1); 1 where there is none that can be read."""
     text = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-    try:
-        return float(text)
-    except ValueError:
-        return 1.0
+    return Decimal(text) if _WEIGHT.fullmatch(text) else ONE
 
 
 async def _form(

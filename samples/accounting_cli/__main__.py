@@ -69,13 +69,13 @@ def _misbehave(asked: argparse.Namespace) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if asked.leave_child:
         sleep = f"import time; time.sleep({asked.leave_child})"
-        # It keeps every descriptor that we have inherited, and leaves our process group.
+        # It is there to outlive us: it keeps every descriptor that we have inherited, and leaves our process group.
         subprocess.Popen([sys.executable, "-c", sleep], close_fds=False, start_new_session=True)
     for _ in range(round(asked.noise * 1024)):
         sys.stdout.write("." * 1023 + "\n")
     if asked.hang:
         _say("hangs, as asked")
-        time.sleep(asked.hang)
+        time.sleep(asked.hang)  # which is what a program does that hangs
 
 
 def _write_errors(asked: argparse.Namespace, rejected: list[tuple[list[str], str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def _positive(value: str) -> bool:
 
 def _is_date(value: str) -> bool:
     try:
-        datetime.strptime(value, "%Y%m%d")  # noqa: DTZ007 - a date, of no zone
+        date.fromisoformat(value)
     except ValueError:
         return False
     return _DATE.fullmatch(value) is not None

@@ -97,9 +97,11 @@ class Delivery:
                 await self._publish(batch, alone, context)
                 batch.send(self.clock())
                 await self._settle(batch, context)
-            elif not await self._ended_before(batch, context, unreadable=unreadable):
-                await self._publish(batch, alone, context)
-                await self._hand_over(batch, alone, context)
+            else:
+                cli = await self._cli_for(batch, context)
+                if not await self._ended_before(cli, batch, context, unreadable=unreadable):
+                    await self._publish(batch, alone, context)
+                    await self._hand_over(cli, batch, alone, context)
             await self.tidy(batch)
             return batch
 
@@ -129,17 +131,20 @@ class Delivery:
             await self._fail(batch, Stage.FILE, str(error), None, context)
             raise FileNotWritten(f"the file {name} of batch {batch.batch_id} cannot be written: {error}") from error
 
-    async def _ended_before(self, batch: Batch, context: Context, *, unreadable: bool) -> bool:
-        """Settle the batch by an end of the CLI that nobody has noted, or could read; False where it has to run.
-
-        What could not be read before is read once more: somebody may have mended it. Else the CLI runs again.
-        """
-        cli = self.cli
-        if cli is None:
+    async def _cli_for(self, batch: Batch, context: Context) -> AccountingCli:
+        """Return the CLI that is to take the batch; raises ``CliFailed`` in a process that was not told of one."""
+        if self.cli is None:
             await self._fail(batch, Stage.CLI, "CLI_COMMAND is not set, and the batch is for the CLI", None, context)
             raise CliFailed(
                 f"batch {batch.batch_id} is to be delivered by the accounting CLI, and CLI_COMMAND is not set"
             )
+        return self.cli
+
+    async def _ended_before(self, cli: AccountingCli, batch: Batch, context: Context, *, unreadable: bool) -> bool:
+        """Settle the batch by an end of the CLI that nobody has noted, or could read; False where it has to run.
+
+        What could not be read before is read once more: somebody may have mended it. Else the CLI runs again.
+        """
         if not (batch.untold or unreadable):
             return False
         try:
@@ -155,10 +160,8 @@ class Delivery:
         await self._conclude(batch, ended, verdict, context)
         return True
 
-    async def _hand_over(self, batch: Batch, alone: Alone, context: Context) -> None:
+    async def _hand_over(self, cli: AccountingCli, batch: Batch, alone: Alone, context: Context) -> None:
         """Have the CLI take the file, again where it fails, and settle the batch by how it has ended."""
-        cli = self.cli
-        assert cli is not None  # noqa: S101 - asked before
         for again in range(self.retries + 1):
             if again:
                 await asyncio.sleep(self.delay * 2 ** (again - 1) * random.uniform(1.0, 1.5))  # noqa: S311
