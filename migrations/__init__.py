@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The revision that this program's migrations lead to; here so that whoever compares it need not load alembic."""
 
 _LOCK = "select pg_advisory_xact_lock(1718382439, 0)"

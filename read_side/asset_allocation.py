@@ -60,6 +60,7 @@ REBALANCE_TRANSACTIONS = View(
     key="key",
     fields={"user_id": Kind.KEYWORD},
     rest=0.1,
+    copied=True,
 )
 
 
@@ -125,15 +126,18 @@ class Allocations:
         deadline = time.monotonic() + wait
         row, _ = await self._row(user_id, settled=settled, at_least=at_least, deadline=deadline)
 
+        enough = max(at_least, row.position)
+
         async def ask() -> Counted[RebalanceTransactionRow]:
-            return await self._store.listed(REBALANCE_TRANSACTIONS, Listed(equals={"user_id": user_id}))
+            asked = Listed(equals={"user_id": user_id}, at_least=enough)
+            return await self._store.listed(REBALANCE_TRANSACTIONS, asked)
 
         found = await lookup.settled(
             ask,
             REBALANCE_TRANSACTIONS,
             self._store,
             self._signals,
-            at_least=max(at_least, row.position),
+            at_least=enough,
             wait=deadline - time.monotonic(),
         )
         return found.rows

@@ -59,6 +59,7 @@ INVESTMENT_MODELS: View[InvestmentModelRow] = View(
     key="key",
     fields={"model_id": Kind.KEYWORD, "name": Kind.KEYWORD, "last_rebalance_date": Kind.MOMENT},
     rest=0.1,
+    copied=True,
 )
 
 
@@ -114,7 +115,7 @@ class InvestmentModels:
 
         Models that were never rebalanced come last in both directions; between equals the ``model_id`` decides.
         """
-        asked = Listed(has="name", sort=sort, offset=offset, limit=limit)
+        asked = Listed(has="name", sort=sort, offset=offset, limit=limit, at_least=at_least)
 
         async def ask() -> Counted[InvestmentModelRow]:
             return await self._store.listed(INVESTMENT_MODELS, asked)

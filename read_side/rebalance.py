@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -87,6 +87,7 @@ REBALANCES: View[RunRow | RebalanceRow] = View(
     key="key",
     fields={"portfolio_id": Kind.KEYWORD, "recorded": Kind.POSITION},
     rest=0.1,
+    copied=True,
 )
 
 T = TypeVar("T", RunRow, RebalanceRow)
@@ -156,7 +157,7 @@ class Rebalances:
 
     async def _listed(self, asked: Listed, at_least: int, wait: float) -> Rebalanced:
         async def ask() -> Counted[RunRow | RebalanceRow]:
-            return await self._store.listed(REBALANCES, asked)
+            return await self._store.listed(REBALANCES, replace(asked, at_least=at_least))
 
         found = await settled(ask, REBALANCES, self._store, self._signals, at_least=at_least, wait=wait)
         rows = [row for row in found.rows if isinstance(row, RebalanceRow)]

@@ -55,7 +55,7 @@ class View(Generic[R]):
     needs none, it is not searched. ``hot`` is the key of a row in the hot copy with ``{}`` for its own key; a view
     without it has no hot copy. Raise ``version`` when a projector changes what a row means: a view of another shape is
     rebuilt, not continued. Its projection may ``rest`` so many seconds between two pages, so that these are fewer and
-    larger; who waits for a position wakes it.
+    larger; who waits for a position wakes it. A ``copied`` view may have a search copy beside it (``SearchCopy``).
     """
 
     name: str
@@ -65,6 +65,7 @@ class View(Generic[R]):
     hot: str | None = None
     version: int = 1
     rest: float = 0.0
+    copied: bool = False
 
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[R]:
@@ -170,6 +171,7 @@ class Search:
     greatest first; the row's key decides between equals. ``cursor`` is the ``next`` of the page before; ``key_below``
     limits the rows to keys before this one by code point. A row without a value in a field fits no condition on it
     and has no place in its order: such a search does not find it. A field of texts has neither values nor an order.
+    The caller has waited for ``at_least``: a copy that does not include the log up to there must not answer.
     """
 
     equals: Mapping[str, Any] = field(default_factory=dict)
@@ -180,6 +182,7 @@ class Search:
     sort: str
     limit: int = 50
     cursor: str | None = None
+    at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ class Listed:
     has several. ``sort`` holds names of fields, or of the row's key, with ``-`` before it for the greatest first; texts
     are sorted by code point, rows without a value come last in both directions, and the row's key, ascending, decides
     between equals. From ``offset`` on there are ``limit`` rows, all of them for None. A field of texts has neither
-    values nor an order: what people search in and sort by needs a field of keywords.
+    values nor an order: what people search in and sort by needs a field of keywords. ``at_least`` is as in ``Search``.
     """
 
     equals: Mapping[str, Any] = field(default_factory=dict)
@@ -209,6 +212,7 @@ class Listed:
     sort: tuple[str, ...] = ()
     offset: int = 0
     limit: int | None = None
+    at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,16 @@ class SearchableViewStore(ViewStore, Protocol):
 
     async def listed(self, view: View[R], listed: Listed) -> Counted[R]:
         """Return a part of the rows that fit, and how many there are; raises ``ValueError`` for a field of texts."""
+
+
+class SearchCopy(Protocol):
+    """A copy of views in a search engine, which may be behind, away or of another log; it never answers wrongly."""
+
+    async def search(self, view: View[R], search: Search) -> Found[R] | None:
+        """Return what ``SearchableViewStore.search`` does, or None where the copy cannot answer that now."""
+
+    async def listed(self, view: View[R], listed: Listed) -> Counted[R] | None:
+        """Return what ``SearchableViewStore.listed`` does, or None where the copy cannot answer that now."""
 
 
 class HotCopy(Protocol):

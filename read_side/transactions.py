@@ -49,6 +49,7 @@ TRANSACTIONS = View(
         "transaction_date": Kind.MOMENT,
     },
     rest=0.1,
+    copied=True,
 )
 
 
@@ -103,6 +104,7 @@ class Transactions:
             sort="-portfolio_id",  # which is the same in all of them, so that the key is the order
             limit=limit,
             cursor=cursor,
+            at_least=at_least,
         )
 
         async def ask() -> Found[TransactionRow]:

@@ -31,6 +31,7 @@ PREPARE_CLASS = 1718382440
 _CHECKPOINT = "select position, generation from app.checkpoints where view = %s"
 _ENSURE = "insert into app.checkpoints (view) values (%s) on conflict do nothing"
 _ANEW = "update app.checkpoints set position = 0, generation = generation + 1 where view = %s and position > 0"
+_LACKS = "select to_regclass(%s) is null"
 _HOPELESS = (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError)
 """After these another connection would not help: there is none, or the server hangs."""
 _LIMIT = 10.0
@@ -82,8 +83,11 @@ class PostgresViewStore:
                 for statement in [*tables.definitions(view), *indexes]:
                     await connection.execute(statement)
                 await connection.execute(_ANEW, (view.name,))
+                await connection.execute("delete from app.gone where view = %s", (view.name,))
             elif shape != view.shape:
                 raise Broken(f"view {view.name} has shape {shape}, this program makes {view.shape}: rebuild it")
+            elif view.copied and await _one(connection, _LACKS, (f"{place}_changed_idx",)) == (True,):
+                await connection.execute(tables.changed_index(view))
             return Checkpoint(*await _one(connection, _CHECKPOINT, (view.name,)))
 
     async def checkpoint(self, view: View[Any]) -> Checkpoint:

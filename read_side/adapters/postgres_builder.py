@@ -120,6 +120,7 @@ class PostgresBuild(Generic[R]):
         if await self._one("select to_regnamespace(%s) is not null", (live,)) == (True,):
             await self._connection.execute(f"alter schema {live} rename to {live}_old")
         await self._connection.execute(f"alter schema {tables.schema_of(self._view, self._suffix)} rename to {live}")
+        await self._connection.execute("delete from app.gone where view = %s", (self._view.name,))  # as copies are new
         [generation] = await self._one(
             "update app.checkpoints set position = %s, generation = generation + 1, updated_at = now(),"
             " state = 'running', error = null, stopped_at = null where view = %s returning generation",

@@ -11,6 +11,7 @@ import psycopg
 
 from domain.errors import StoreUnavailable
 from read_side.adapters.postgres import Connection, PostgresViewStore
+from read_side.adapters.postgres_following import PostgresFollowing
 from read_side.signals import Signals
 
 LEADER_CLASS = 1718382441
@@ -50,6 +51,17 @@ class PostgresLeadership:
 
         When the session is lost so is the leadership, and the store raises ``StoreUnavailable`` from then on.
         """
+        async with self._led(name) as connection:
+            yield PostgresViewStore(lambda: _shared(connection), self._signals)
+
+    @asynccontextmanager
+    async def follow(self, name: str) -> AsyncIterator[PostgresFollowing]:
+        """Wait until this session leads the follower with this name, as ``lead`` does for a view."""
+        async with self._led(name) as connection:
+            yield PostgresFollowing(name, lambda: _shared(connection))
+
+    @asynccontextmanager
+    async def _led(self, name: str) -> AsyncIterator[Connection]:
         try:
             connection = await connect(self._database_url)
         except psycopg.OperationalError as error:
@@ -59,7 +71,7 @@ class PostgresLeadership:
                 await _lock(connection, name)
             except psycopg.OperationalError as error:
                 raise StoreUnavailable(f"lost the session that stood for leading {name}: {error}") from error
-            yield PostgresViewStore(lambda: _shared(connection), self._signals)
+            yield connection
 
 
 @asynccontextmanager

@@ -52,6 +52,13 @@ checkpoints = Table(
     Column("generation", BigInteger),
     Column("updated_at", DateTime(timezone=True)),
 )
+gone_keys = Table(
+    "gone",
+    MetaData(schema="app"),
+    Column("view", Text, primary_key=True),
+    Column("key", Text(collation="C"), primary_key=True),
+    Column("position", BigInteger),
+)
 
 
 def schema_of(view: View[Any], suffix: str = "") -> str:
@@ -102,7 +109,15 @@ def indexes(view: View[Any], suffix: str, trigrams: str | None) -> list[str]:
             operators = {name: f"{trigrams}.gin_trgm_ops"}
             index = Index(f"{view.name}_{name}_idx", made.c[name], postgresql_using="gin", postgresql_ops=operators)
             statements.append(sql(CreateIndex(index)))
+    if view.copied:
+        statements.append(changed_index(view, suffix))
     return statements
+
+
+def changed_index(view: View[Any], suffix: str = "") -> str:
+    """Return the statement that makes, where it is missing, what copies read a view by: rows by their last change."""
+    made = table(view, suffix)
+    return sql(CreateIndex(Index(f"{view.name}_changed_idx", made.c.position, made.c.key), if_not_exists=True))
 
 
 @cache
@@ -140,7 +155,19 @@ def save_page(view: View[Any]) -> str:
     rows = table(view)
     gone = delete(rows).where(rows.c.key == func.any(bindparam("gone", type_=ARRAY(Text))), held).cte("gone")
     told = func.pg_notify(literal_column("'checkpoints'"), bindparam("message", type_=Text))
-    return sql(select(told).select_from(fence).add_cte(gone, _upsert(rows).cte("saved")))
+    page = [gone, _upsert(rows).cte("saved"), *([_remembered().cte("remembered")] if view.copied else [])]
+    return sql(select(told).select_from(fence).add_cte(*page))
+
+
+def _remembered() -> Any:
+    """Keep the keys of rows that go, for copies of the view: gone at the position of the page."""
+    keys = func.unnest(bindparam("gone", type_=ARRAY(Text))).table_valued("key").render_derived(name="going")
+    view, position = bindparam("view", type_=Text), bindparam("new_position", type_=BigInteger)
+    source = select(view, keys.c.key, position).where(literal_column("exists (select from fence)"))
+    statement = insert(gone_keys).from_select(["view", "key", "position"], source)
+    return statement.on_conflict_do_update(
+        index_elements=[gone_keys.c.view, gone_keys.c.key], set_={"position": statement.excluded.position}
+    )
 
 
 @cache

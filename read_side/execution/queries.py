@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -147,7 +147,7 @@ class Executions:
 
     async def _search(self, asked: Search, at_least: int, deadline: float) -> tuple[list[ExecutionsRow], str | None]:
         async def ask() -> Found[ExecutionsRow]:
-            return await self._store.search(EXECUTIONS, asked)
+            return await self._store.search(EXECUTIONS, replace(asked, at_least=at_least))
 
         wait = deadline - time.monotonic()
         found = await settled(ask, EXECUTIONS, self._store, self._signals, at_least=at_least, wait=wait)
@@ -155,7 +155,7 @@ class Executions:
 
     async def _listed(self, asked: Listed, at_least: int, deadline: float) -> Counted[ExecutionsRow]:
         async def ask() -> Counted[ExecutionsRow]:
-            return await self._store.listed(EXECUTIONS, asked)
+            return await self._store.listed(EXECUTIONS, replace(asked, at_least=at_least))
 
         wait = deadline - time.monotonic()
         return await settled(ask, EXECUTIONS, self._store, self._signals, at_least=at_least, wait=wait)

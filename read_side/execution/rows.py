@@ -107,6 +107,7 @@ EXECUTIONS: View[ExecutionsRow] = View(
         "tried": Kind.POSITION,
     },
     rest=0.1,
+    copied=True,
 )
 
 

@@ -1,0 +1,43 @@
+"""What is said of a setting that does not fit: its name, its value without passwords, and what is right."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+
+
+def masked(text: str) -> str:
+    """Return the text with the passwords of addresses in it made unreadable."""
+    return _PASSWORD.sub("***", text)
+
+
+def wrong(right: str) -> PydanticCustomError:
+    """Return the error of a value for which there is something right to say."""
+    return PydanticCustomError("setting", "{right}", {"right": right})
+
+
+def sentence(fault: Any) -> str:
+    """Return one fault that pydantic found as a sentence."""
+    if not fault["loc"]:
+        return f"{fault['msg']}."
+    shown, limits = masked(str(fault["input"])), fault.get("ctx", {})
+    match fault["type"]:
+        case "setting":
+            right = fault["msg"]
+        case "int_parsing" | "int_type" | "int_from_float":
+            right = "say a whole number"
+        case "bool_parsing" | "bool_type":
+            right = "say 1 or 0"
+        case "greater_than_equal":
+            right = f"say {limits['ge']} or more"
+        case "less_than_equal":
+            right = f"say {limits['le']} or less"
+        case "enum" | "literal_error":
+            right = f"say {limits['expected']}"
+        case _:
+            right = fault["msg"][:1].lower() + fault["msg"][1:]
+    return f"{str(fault['loc'][0]).upper()} is {shown!r}: {right}."
