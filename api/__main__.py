@@ -13,6 +13,7 @@ def main() -> None:
     import typer
 
     from api.cli.demo import demo
+    from api.cli.keys import keys
     from api.cli.migrate import migrate
     from api.cli.rebalances import verify_rebalances
     from api.cli.sending import send_executions
@@ -28,6 +29,7 @@ def main() -> None:
     app.callback()(lambda: None)
     for command in (serve, demo, send_executions, views, rebuild, verify, verify_rebalances, park, migrate):
         app.command()(command)
+    app.add_typer(keys(), name="keys")
     app(prog_name="./run")
 
 

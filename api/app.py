@@ -46,6 +46,9 @@ from api.errors import Answers, OwnBody
 from api.metrics import HttpMetrics, InFlight
 from api.middleware import Http
 from api.queries.system import Health
+from api.security.admission import guard
+from api.security.documented import secured
+from api.security.keys import Keys
 from api.seed_001 import of_seed_001
 from read_side.analytics import Analytics
 from read_side.asset_allocation import Allocations
@@ -124,14 +127,17 @@ class Deps:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     in_flight: InFlight = field(default_factory=InFlight)
     log_all: bool = False
+    keys: Keys | None = None
+    """None: whoever reaches it may do anything."""
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None
 
 
 class Application(FastAPI):
     """FastAPI with one layer of ours in place of its five, and with our errors in its OpenAPI document."""
 
-    def __init__(self, *, layer: Callable[[ASGIApp], ASGIApp], **options: Any) -> None:
+    def __init__(self, *, layer: Callable[[ASGIApp], ASGIApp], guarded: bool = False, **options: Any) -> None:
         self._layer = layer
+        self._guarded = guarded
         super().__init__(**options)
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -143,7 +149,9 @@ class Application(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             tidied(document)
-            with_whole_examples(document, [route for route in self.routes if isinstance(route, APIRoute)])
+            routes = [route for route in self.routes if isinstance(route, APIRoute)]
+            with_whole_examples(document, routes)
+            secured(document, routes, guarded=self._guarded)
         return super().openapi()
 
 
@@ -156,7 +164,9 @@ def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application
             metrics=HttpMetrics(deps.registry, deps.in_flight),
             in_flight=deps.in_flight,
             log_all=deps.log_all,
+            keys=deps.keys,
         ),
+        guarded=deps.keys is not None,
         title="Foliolog",
         version=VERSION,
         description=DESCRIPTION,
@@ -170,6 +180,8 @@ def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application
     app.state.clock = deps.clock
     for router in _routers(deps, app):
         app.router.routes.extend(router.routes)
+    if deps.keys is not None:
+        guard(app.router.routes)
     return app
 
 

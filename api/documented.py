@@ -42,6 +42,7 @@ _HEADERS: Final[Mapping[str, str]] = {
     "ETag": "Version of the resource, quoted: give it as `If-Match`.",
     "Location": "Where the new resource is.",
     "Idempotency-Replayed": "`true` when this is the first answer again.",
+    "WWW-Authenticate": "What is missing (RFC 6750): a key, or the scope that it names.",
     "Retry-After": "Seconds after which to try again.",
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from domain.errors import FoliologError
 from read_side.lag import Lags
@@ -56,18 +56,23 @@ def flushes(registry: CollectorRegistry) -> Callable[[Flush], None]:
 
 @asynccontextmanager
 async def lags(source: Lags, signals: Signals, registry: CollectorRegistry) -> AsyncIterator[None]:
-    """Keep the gauges of the log and of every view's lag up to date."""
+    """Keep the gauges of the log and of the lag of every view, search copy (``copy/...``) and relay up to date."""
     head = Gauge("foliolog_log_position", "Position of the last event", registry=registry)
     head.set_function(lambda: signals.head)
     events = Gauge("foliolog_view_lag_events", "Events a view has yet to take", ["view"], registry=registry)
     seconds = Gauge("foliolog_view_lag_seconds", "Age of the first event not taken", ["view"], registry=registry)
     stopped = Gauge("foliolog_view_stopped", "1 for a projection that has stopped", ["view"], registry=registry)
+    unsent = Gauge("foliolog_relay_lag_events", "Events not yet published", ["relay"], registry=registry)
+    oldest = Gauge("foliolog_relay_lag_seconds", "Age of the first of them", ["relay"], registry=registry)
+    silent = Gauge("foliolog_relay_stopped", "1 for a relay that cannot publish", ["relay"], registry=registry)
 
     async def measure() -> None:
         for lag in await source.lags():
-            events.labels(lag.view).set(lag.events)
-            seconds.labels(lag.view).set(lag.seconds)
-            stopped.labels(lag.view).set(lag.stopped)
+            relay = lag.view.startswith("relay/")
+            name = lag.view.removeprefix("relay/")
+            (unsent if relay else events).labels(name).set(lag.events)
+            (oldest if relay else seconds).labels(name).set(lag.seconds)
+            (silent if relay else stopped).labels(name).set(lag.stopped)
 
     async with _kept(measure):
         yield
@@ -83,6 +88,44 @@ async def work(source: ParkedWork, registry: CollectorRegistry) -> AsyncIterator
         for policy in await source.progress():
             parked.labels(policy.policy).set(policy.parked)
             events.labels(policy.policy).set(policy.events)
+
+    async with _kept(measure):
+        yield
+
+
+def searches(registry: CollectorRegistry) -> Callable[[str, str], None]:
+    """Return what counts who answers searches in copied views: ``copy``, or why the durable view had to."""
+    answers = Counter(
+        "foliolog_search_answers",
+        "Searches by what became of them: copy, or why the durable view answered",
+        ["view", "source"],
+        registry=registry,
+    )
+    return lambda view, source: answers.labels(view, source).inc()
+
+
+class ConsumerLag(Protocol):
+    """How many records each consumer group has yet to take; ``error`` says why the figures are not of now."""
+
+    @property
+    def lags(self) -> Mapping[str, int]: ...
+    @property
+    def error(self) -> str | None: ...
+
+    async def measure(self) -> None:
+        """Ask for them; never raises."""
+
+
+@asynccontextmanager
+async def consumers(source: ConsumerLag, registry: CollectorRegistry) -> AsyncIterator[None]:
+    """Keep the gauge of the lag of our consumer groups up to date."""
+    told = "Offsets a group has yet to commit, markers of transactions among them"
+    records = Gauge("foliolog_consumer_lag_records", told, ["group"], registry=registry)
+
+    async def measure() -> None:
+        await source.measure()
+        for group, lag in source.lags.items():
+            records.labels(group).set(lag)
 
     async with _kept(measure):
         yield

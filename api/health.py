@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from api.gauges import ConsumerLag
 from api.queries.system import Part, State
 from domain.errors import FoliologError
 from read_side.lag import Lags
@@ -68,6 +69,35 @@ def views(lags: Lags, expected: Sequence[str]) -> Check:
     return check
 
 
+def followers(lags: Lags, expected: Mapping[str, str], *, late: float = 10.0) -> Check:
+    """Return the check of what follows the log outside the views; ``expected`` holds part names by follower.
+
+    One that stands still, was never led or is ``late`` seconds behind makes the application slower, or what others
+    read of it older: it is degraded, never down.
+    """
+
+    async def check() -> list[Part]:
+        known = {lag.view: lag for lag in await lags.lags()}
+        parts = []
+        for name, part in expected.items():
+            lag = known.get(name)
+            if lag is None:
+                parts.append(Part(part, State.DEGRADED, {"error": "nobody has led it yet"}))
+                continue
+            members: dict[str, object] = {
+                "position": lag.position,
+                "lag_events": lag.events,
+                "lag_seconds": round(lag.seconds, 3),
+            }
+            if lag.stopped:
+                members |= {"error": lag.error, "stopped_at": lag.stopped_at}
+            behind = lag.stopped or lag.seconds > late
+            parts.append(Part(part, State.DEGRADED if behind else State.UP, members))
+        return parts
+
+    return check
+
+
 def worker(work: ParkedWork) -> Check:
     """Return the check of the work that follows the log: while something is parked it is degraded, with the count."""
 
@@ -76,6 +106,18 @@ def worker(work: ParkedWork) -> Check:
         parked = sum(each.parked for each in progress)
         members = {"parked": parked, "lag_events": max((each.events for each in progress), default=0)}
         return [Part("worker", State.DEGRADED if parked else State.UP, members)]
+
+    return check
+
+
+def brokers(lag: ConsumerLag) -> Check:
+    """Return the check of Kafka, as it was last measured: while it does not answer it is degraded, with the reason."""
+
+    async def check() -> list[Part]:
+        lags = {f"lag_records {group}": records for group, records in lag.lags.items()}
+        if lag.error is not None:
+            return [Part("kafka", State.DEGRADED, {"error": lag.error, **lags})]
+        return [Part("kafka", State.UP, lags)]
 
     return check
 

@@ -44,8 +44,10 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(number, logging.INFO))
-    for library in ("alembic", "httpx2", "uvicorn"):
+    for library in ("alembic", "elastic_transport", "httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(max(number, logging.WARNING))
+    # It calls an error, many times a second, what it tries again; what lasts is raised, and told by us.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def _as_json(_logger: Any, _name: str, event: Any) -> str:

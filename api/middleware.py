@@ -22,6 +22,9 @@ from api.errors import Answers, internal, problem_of
 from api.metrics import HttpMetrics, InFlight
 from api.problems import Problem
 from api.received import Received, joined, keep
+from api.security.admission import turned_away
+from api.security.callers import key_of
+from api.security.keys import Keys
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes."""
@@ -53,14 +56,22 @@ class Http:
     """Wraps the application; everything that goes wrong inside is answered, nothing of it leaves the process.
 
     With ``log_all`` every request is logged, else those that were refused, failed or slow: what went well is in the
-    metrics, and an accepted command in the event log.
+    metrics, and an accepted command in the event log. With ``keys`` nobody comes in without one.
     """
 
     def __init__(
-        self, app: ASGIApp, *, answers: Answers, metrics: HttpMetrics, in_flight: InFlight, log_all: bool = False
+        self,
+        app: ASGIApp,
+        *,
+        answers: Answers,
+        metrics: HttpMetrics,
+        in_flight: InFlight,
+        log_all: bool = False,
+        keys: Keys | None = None,
     ) -> None:
         self._app = app
         self._log_all = log_all
+        self._keys = keys
         self._answers = answers
         self._metrics = metrics
         self._in_flight = in_flight
@@ -87,7 +98,8 @@ class Http:
 
         self._in_flight.enter()
         try:
-            refused = _misrouted(scope)
+            refused = None if self._keys is None else turned_away(self._keys, scope, headers)
+            refused = refused or _misrouted(scope)
             if refused is None and scope["method"] in _WITH_BODY:
                 refused, receive = _checked(headers, receive)
             if refused is None:
@@ -123,7 +135,9 @@ class Http:
             return
         tell = log.info if status < 500 else log.warning
         path = quote(scope["path"], safe="/:@!$&'()*+,;=~")
-        tell("request", method=method, path=path, route=route, status=status, ms=round(seconds * 1000, 2))
+        key = key_of(scope)
+        who = {} if key is None else {"caller": key.name}
+        tell("request", method=method, path=path, route=route, status=status, ms=round(seconds * 1000, 2), **who)
 
 
 def _checked(headers: dict[bytes, bytes], receive: Receive) -> tuple[Problem | None, Receive]:

@@ -28,6 +28,14 @@ CATALOGUE: Mapping[str, Kind] = {
         400, "If-Match cannot be read", 'Send one entity tag as an ETag header gave it, for example "3", or *.'
     ),
     "bad-request": Kind(400, "The request cannot be read", "The request is not understood; its detail says why."),
+    "unauthorized": Kind(
+        401, "An API key is needed", "Send one that this server knows: Authorization: Bearer and the key."
+    ),
+    "forbidden": Kind(
+        403,
+        "The API key does not open this",
+        "WWW-Authenticate names the scope that is needed: read, write or admin. None of them contains another.",
+    ),
     "not-found": Kind(404, "There is no such thing", "Nothing has this name, or it is not visible yet where you read."),
     "no-model": Kind(
         404, "The portfolio follows no such model", "Add it to a model, or name one that it follows by model_id."

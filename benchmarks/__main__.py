@@ -17,7 +17,20 @@ from rich.table import Table
 
 from api import logs
 from api.embedded import EmbeddedServers
-from benchmarks import append, batches, executions, http, load, optimiser, prices, projection, rebalance, valuation
+from benchmarks import (
+    append,
+    batches,
+    copies,
+    executions,
+    http,
+    load,
+    optimiser,
+    prices,
+    projection,
+    rebalance,
+    relay,
+    valuation,
+)
 from benchmarks.harness import Place, Result, fsync_microseconds
 from migrations import migrate
 
@@ -32,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[Place], Awaitable[list[Result]]]] = {
     "rebalance": rebalance.run,
     "executions": executions.run,
     "batches": batches.run,
+    "relay": relay.run,
+    "copies": copies.run,
 }
 
 

@@ -13,10 +13,12 @@ _LOCK = "select pg_advisory_xact_lock(1718382439, 0)"
 """Two-integer key space, a class of its own: neither the log's lock nor a leader's."""
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, *, new_epoch: bool = False) -> None:
     """Bring the database to the newest revision, all in one transaction; two starts at once wait for each other.
 
-    ``database_url`` is anything libpq takes. Raises ``sqlalchemy.exc.OperationalError`` when there is no server.
+    ``new_epoch`` says that this log was restored: what stands outside the database (Redis, Elasticsearch, Kafka) and
+    has seen what the restored log has not is then taken for that of another log. ``database_url`` is anything libpq
+    takes. Raises ``sqlalchemy.exc.OperationalError`` when there is no server.
     """
     from alembic import command
     from alembic.config import Config
@@ -32,3 +34,5 @@ def migrate(database_url: str) -> None:
         connection.execute(text("create schema if not exists app"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if new_epoch:
+            connection.execute(text("update app.log set epoch = gen_random_uuid()"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections import defaultdict
-from collections.abc import Mapping
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from domain.errors import NotYet
@@ -14,6 +15,8 @@ from read_side.store import Checkpoint
 
 _HEAD = ""
 _START = Checkpoint(0, 0)
+_RECENT = 1.0
+"""Seconds."""
 _Waiter = tuple[int, int, asyncio.Future[None]]
 
 
@@ -24,11 +27,14 @@ class Signals:
     then states it anew with ``assume``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` returns seconds, as the event loop's does."""
         self.epoch: UUID | None = None
         """The id made with the log; None until the log was seen."""
+        self._clock = clock
         self._head = 0
         self._checkpoints: dict[str, Checkpoint] = {}
+        self._heard: defaultdict[str, deque[tuple[float, int]]] = defaultdict(deque)
         self._waiters: defaultdict[str, list[_Waiter]] = defaultdict(list)
         self._order = itertools.count()
         self._wanted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -42,6 +48,16 @@ class Signals:
         """Return the last checkpoint heard of; position 0, generation 0 before the first."""
         return self._checkpoints.get(view, _START)
 
+    def recent(self, view: str) -> int:
+        """Return where the view stood a second ago, as far as was heard: who is behind that has been so for longer.
+
+        How long it has stood where it was first heard of is not known: for ever.
+        """
+        heard, before = self._heard[view], self._clock() - _RECENT
+        while len(heard) > 1 and heard[1][0] <= before:
+            heard.popleft()
+        return heard[0][1] if heard else 0
+
     def hear_head(self, position: int) -> None:
         """Take a head that was told; a lower one is old news."""
         if position > self._head:
@@ -52,8 +68,7 @@ class Signals:
         """Take a checkpoint that was told; one of an older generation or a lower position is old news."""
         known = self.checkpoint(view)
         if (checkpoint.generation, checkpoint.position) > (known.generation, known.position):
-            self._checkpoints[view] = checkpoint
-            self._wake(view, checkpoint.position)
+            self.correct(view, checkpoint)
 
     def assume(self, epoch: UUID, head: int, checkpoints: Mapping[str, Checkpoint]) -> None:
         """Take what was just read from the database, also where it is lower than what was known."""
@@ -66,6 +81,8 @@ class Signals:
     def correct(self, view: str, checkpoint: Checkpoint) -> None:
         """Take a checkpoint that was just read, also where it is lower than what was known."""
         self._checkpoints[view] = checkpoint
+        self._heard[view].append((self._clock(), checkpoint.position))
+        self.recent(view)  # which forgets what is older
         self._wake(view, checkpoint.position)
 
     async def wait_for_head(self, position: int, wait: float) -> bool:

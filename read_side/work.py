@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, NamedTuple, Protocol
@@ -34,7 +34,10 @@ class ParkedRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(NamedTuple):
-    """How far a policy is: everything up to ``position`` is done or parked, ``events`` of the log are behind it."""
+    """How far a policy is: everything up to ``position`` is done or parked, ``events`` of the log are behind it.
+
+    Of one that does not follow the log itself both are 0, however far it is.
+    """
 
     policy: str
     position: int
@@ -56,22 +59,24 @@ class WorkSource(Protocol):
         """Return so many parked events at most, the latest of the log first, below this position and policy."""
 
     async def progress(self) -> list[Progress]:
-        """Return how far every policy is that has ever been followed, by name."""
+        """Return how far every policy is that has ever been followed or has parked something, by name."""
 
 
 class ParkedWork:
-    """The queries on work that follows the log."""
+    """The queries on work that follows the log; policies that work ``elsewhere`` have no checkpoint that counts."""
 
-    def __init__(self, source: WorkSource, signals: Signals) -> None:
+    def __init__(self, source: WorkSource, signals: Signals, *, elsewhere: Collection[str] = ()) -> None:
         self._source = source
         self._signals = signals
+        self._elsewhere = elsewhere
 
     async def listed(
         self, *, limit: int = 50, cursor: str | None = None, at_least: int = 0, wait: float = 2.0
     ) -> ParkedPage:
         """Return what is parked, the latest event of the log first, once every policy has come as far as ``at_least``.
 
-        Raises ``Invalid`` for a cursor that no such page gave, ``NotYet``, ``StoreUnavailable``.
+        Those that work elsewhere are not waited for. Raises ``Invalid`` for a cursor that no such page gave,
+        ``NotYet``, ``StoreUnavailable``.
         """
         before = None if cursor is None else _place(cursor)
         await self._reach(at_least, wait)
@@ -80,15 +85,19 @@ class ParkedWork:
         return ParkedPage(rows, _cursor(rows[-1]) if more else None)
 
     async def progress(self) -> list[Progress]:
-        """Return how far every policy is that has ever been followed, by name."""
-        return await self._source.progress()
+        """Return how far every policy is that has ever been followed or has parked something, by name."""
+        return [
+            each._replace(position=0, events=0) if each.policy in self._elsewhere else each
+            for each in await self._source.progress()
+        ]
 
     async def _reach(self, position: int, wait: float) -> None:
         """Return once every policy is at this position or above; raises ``NotYet`` after ``wait`` seconds."""
         clock = asyncio.get_running_loop().time
         until = clock() + wait
         while position:
-            slowest = min(await self._source.progress(), key=lambda each: each.position, default=Progress("", 0, 0, 0))
+            waited_for = [each for each in await self._source.progress() if each.policy not in self._elsewhere]
+            slowest = min(waited_for, key=lambda each: each.position, default=Progress("", 0, 0, 0))
             if slowest.position >= position:
                 return
             left = until - clock()

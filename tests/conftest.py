@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Fixtures shared by several folders are plugins, named here. What only one
 # folder needs stands in the conftest.py of that folder.
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.servers.real"]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -19,6 +19,7 @@ from write_side.work import Pages, Work, event_at, told
 
 LONGEST_PAUSE: Final = 60.0
 """Seconds between two attempts at most."""
+_AGAIN = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ class Acting:
 
     ``attempts`` is how often an event is tried while it is answered ``Unavailable``; ``first_pause`` the seconds after
     the first attempt, then twice as many each time. ``moved`` is set whenever something was done, parked or given up;
-    once ``stopping`` is, nothing more is begun.
+    once ``stopping`` is, nothing more is begun. ``turns`` are shared with others that work for the same policy.
     """
 
     policy: Policy
@@ -40,6 +41,7 @@ class Acting:
     stopping: asyncio.Event
     attempts: int = 5
     first_pause: float = 0.5
+    turns: asyncio.Semaphore | None = None
     _unfinished: dict[int, None] = field(default_factory=dict, init=False)
     """Positions in their order, for they are taken in it."""
     _queues: dict[str, deque[Recorded]] = field(default_factory=dict, init=False)
@@ -47,7 +49,7 @@ class Acting:
     _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def __post_init__(self) -> None:
-        self._turns = asyncio.Semaphore(self.policy.at_once)
+        self._turns = self.turns or asyncio.Semaphore(self.policy.at_once)
 
     def __len__(self) -> int:
         return len(self._unfinished)
@@ -76,19 +78,21 @@ class Acting:
             task.result()
             self._tasks.discard(task)
 
-    async def finish(self) -> None:
-        """Begin nothing more and wait for what runs; cancelled, it cancels that too."""
+    async def finish(self, within: float | None = None) -> None:
+        """Begin nothing more and wait for what runs, so many seconds at most; then, or cancelled, it cancels that."""
         self._ending.set()
         try:
             if self._tasks:
-                await asyncio.wait(self._tasks)
+                await asyncio.wait(self._tasks, timeout=within)
         finally:
             await self.cancel()
 
     async def cancel(self) -> None:
         """End what runs now, wherever it is."""
-        for task in self._tasks:
-            task.cancel()
+        while running := [task for task in self._tasks if not task.done()]:
+            for task in running:  # once is not enough: on Python 3.11 a driver can lose a cancellation
+                task.cancel()
+            await asyncio.wait(running, timeout=_AGAIN)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _ended(self, _: asyncio.Task[None]) -> None:
@@ -97,7 +101,7 @@ class Acting:
     async def _lane(self, lane: str) -> None:
         """Work on the events of a lane in their order, until there is none left or it is to end."""
         queue = self._queues[lane]
-        while queue and not self._ending.is_set() and not self.stopping.is_set():
+        while queue and not self._over():
             if not await self._settle(queue[0]):
                 return
             del self._unfinished[queue.popleft().position]
@@ -111,7 +115,8 @@ class Acting:
             return True
         for attempt in count(1):
             try:
-                await self._act(recorded)
+                if not await self._act(recorded):
+                    return False
             except Unavailable as error:
                 await self.work.checkpoint(self.policy.name)  # raises where it is the log that is away: no attempt then
                 failure = told(error)
@@ -129,9 +134,16 @@ class Acting:
                 return False
         raise AssertionError("there is always one more attempt")
 
-    async def _act(self, recorded: Recorded) -> None:
+    async def _act(self, recorded: Recorded) -> bool:
+        """Act on the event when it is its turn; False when this is to end by then."""
         async with self._turns:
+            if self._over():
+                return False
             await self.policy.act(recorded, context_of(recorded))
+            return True
+
+    def _over(self) -> bool:
+        return self._ending.is_set() or self.stopping.is_set()
 
     async def _paused(self, seconds: float) -> bool:
         """Wait about so long; False at once when this is to end."""
@@ -145,7 +157,9 @@ class Acting:
     async def park(self, position: int, *, attempts: int, error: str) -> None:
         """Put the event where a person sees it; raises ``StoreUnavailable``, and then it is not parked."""
         parked = await self.work.park(self.policy.name, position, attempts=attempts, error=error)
-        self.parked.setdefault(parked.stream, []).append(position)
+        positions = self.parked.setdefault(parked.stream, [])
+        if position not in positions:
+            positions.append(position)
         log.error("work is parked", **{name: getattr(parked, name) for name in parked.__struct_fields__})
 
     async def _take_up_parked(self, done: Recorded) -> None:
@@ -153,7 +167,8 @@ class Acting:
         parked = self.parked.get(done.stream, [])
         for position in sorted(position for position in parked if position < done.position):
             try:
-                await self._act(await event_at(self.pages, position))
+                if not await self._act(await event_at(self.pages, position)):
+                    return
             except FoliologError as error:
                 await self.work.failed_again(self.policy.name, position, told(error))
             except Exception as error:  # it stays parked, with the new reason

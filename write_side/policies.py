@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import uuid4
 
 from domain.base import Event, Recorded
@@ -18,6 +19,14 @@ from write_side.log import Context
 
 WORKER = "worker"
 """Who acts on events that nobody is named for."""
+
+RELAYED: Final = frozenset({"asset-class-rebalances"})
+"""Policies that a consumer group works for, where the log is published: every lane of theirs is in one partition.
+
+That holds where a lane is a stream, for the key of a record is a function of its stream. Lanes of ``bookings`` are not:
+the executions of a portfolio are streams with keys of their own, whose order only the log has. Runs may take minutes,
+longer than a member that is to give up its partitions may take.
+"""
 
 Run = Callable[[str, Context], Awaitable[object]]
 """Brings the rebalance run with this id to its end, from wherever it stands."""

@@ -6,7 +6,20 @@ from api.bootstrap.answering import http
 from api.bootstrap.operating import Operating, operating
 from api.bootstrap.projecting import projections
 from api.bootstrap.registry import PROJECTORS, projector
+from api.bootstrap.relaying import relaying
+from api.bootstrap.searching import COPIED
 from api.bootstrap.sending import sender
 from api.bootstrap.working import working
 
-__all__ = ["PROJECTORS", "Operating", "http", "operating", "projections", "projector", "sender", "working"]
+__all__ = [
+    "COPIED",
+    "PROJECTORS",
+    "Operating",
+    "http",
+    "operating",
+    "projections",
+    "projector",
+    "relaying",
+    "sender",
+    "working",
+]

@@ -8,18 +8,16 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from api import health
 from api.app import Commands, Deps, Queries
 from api.bootstrap.executing import executions, recording
-from api.bootstrap.reading import Reading, database_url_of, prepared, reading, revision
+from api.bootstrap.reading import database_url_of, prepared, reading
 from api.bootstrap.rebalancing import rebalancing
-from api.bootstrap.registry import PROJECTORS
+from api.bootstrap.searching import searching
 from api.bootstrap.sending import batches
-from api.bootstrap.working import parked_work, retries
-from api.gauges import flushes, lags, work
-from api.queries.system import Part, State
+from api.bootstrap.watching import readiness, watching
+from api.bootstrap.working import consumed, parked_work, retries
+from api.gauges import flushes, searches
 from api.settings import Settings
-from migrations import NEWEST
 from read_side.adapters.redis_rendered import RedisRendered
 from read_side.analytics import Analytics
 from read_side.asset_allocation import Allocations
@@ -36,7 +34,6 @@ from read_side.returns import Tracks
 from read_side.securities import Securities
 from read_side.states import States
 from read_side.transactions import Transactions
-from read_side.work import ParkedWork
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import connect
 from write_side.event_store import EventStore
@@ -46,7 +43,7 @@ from write_side.order import OrderDesk
 @asynccontextmanager
 async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIterator[Deps]:
     """Open what a process needs that answers HTTP; at the end everything accepted is committed."""
-    registry = CollectorRegistry()
+    keys, registry = settings.read_keys(), CollectorRegistry()
     async with AsyncExitStack() as stack:
         database_url = database_url_of(settings)
         appender = Appender(
@@ -67,9 +64,9 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
         appender.committed = table.heard
         await table.start()
         stack.push_async_callback(table.close)
-        await stack.enter_async_context(lags(parts.views, parts.signals, registry))
-        parked = parked_work(parts)
-        await stack.enter_async_context(work(parked, registry))
+        parked = parked_work(parts, elsewhere=consumed(settings))
+        views, found = await stack.enter_async_context(searching(settings, parts, searches(registry)))
+        checks = await stack.enter_async_context(watching(settings, parts, parked, registry))
         portfolios = Portfolios(parts.views, parts.signals, parts.hot)
         copy = None
         if parts.link is not None:
@@ -77,8 +74,8 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             stack.push_async_callback(copy.close)
         states = States(portfolios, table, parts.signals, copy)
         rate = settings.risk_free_rate
-        models = InvestmentModels(parts.views, parts.signals)
-        rebalances = Rebalances(parts.views, parts.signals)
+        models = InvestmentModels(views, parts.signals)
+        rebalances = Rebalances(views, parts.signals)
         orders = Orders(parts.views, parts.signals, rebalances)
         asked = Queries(
             portfolios=portfolios,
@@ -87,13 +84,13 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
             analytics=Analytics(Tracks(parts.views, parts.signals), states, copy, risk_free_rate=rate),
             prices=prices,
             securities=Securities(parts.views, parts.signals),
-            transactions=Transactions(parts.views, parts.signals, portfolios),
+            transactions=Transactions(views, parts.signals, portfolios),
             work=parked,
-            allocations=Allocations(parts.views, parts.signals, portfolios, parts.log.head),
+            allocations=Allocations(views, parts.signals, portfolios, parts.log.head),
             investment_models=models,
             rebalances=rebalances,
             verification=Verification(parts.log, parts.signals),
-            executions=executions(parts),
+            executions=executions(parts, views),
             batches=Batches(parts.views, parts.signals),
             orders=orders,
         )
@@ -131,32 +128,10 @@ async def http(settings: Settings, *, commands: bool, queries: bool) -> AsyncIte
         appender.reconnected = parts.listener.reconnected = begin_anew
         yield Deps(
             clock=lambda: datetime.now(UTC),
-            health=_health(parts, table, parked, views=queries),
+            health=readiness(parts, table, checks, found, views=queries),
             commands=told,
             queries=asked if queries else None,
             registry=registry,
             log_all=settings.log_requests,
+            keys=keys,
         )
-
-
-def _health(parts: Reading, table: PriceTable, parked: ParkedWork, *, views: bool) -> health.Checks:
-    async def event_log() -> list[Part]:
-        head = await parts.log.head()
-        return [Part("event log", State.UP, {"position": head})]
-
-    async def migrations() -> list[Part]:
-        found = await revision(parts.pool)
-        return [Part("migrations", State.UP if found == NEWEST else State.DOWN, {"revision": found, "newest": NEWEST})]
-
-    async def prices() -> list[Part]:
-        members = {"position": table.position} | ({"error": table.error} if table.error else {})
-        return [Part("prices in memory", State.DOWN if table.error else State.UP, members)]
-
-    checks: dict[str, health.Check] = {"event log": event_log, "migrations": migrations, "prices in memory": prices}
-    checks["worker"] = health.worker(parked)
-    if views:
-        checks["views"] = health.views(parts.views, [projector.view.name for projector in PROJECTORS])
-    if views and parts.link is not None:
-        link = parts.link
-        checks["hot copy"] = health.optional("hot copy", lambda: link.reachable)
-    return health.Checks(checks)

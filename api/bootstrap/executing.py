@@ -11,6 +11,7 @@ from api.bootstrap.reading import Reading
 from api.settings import Settings, seconds
 from read_side.batch import Batches
 from read_side.execution import Executions
+from read_side.store import SearchableViewStore
 from write_side.adapters.service import Limits, Service
 from write_side.adapters.trade_service import NoTradeService, TradeServiceOwners
 from write_side.event_store import EventStore
@@ -19,9 +20,9 @@ from write_side.execution.booking import Bookings
 from write_side.execution.ports import Owners
 
 
-def executions(parts: Reading) -> Executions:
-    """Return the queries on executions."""
-    return Executions(parts.views, parts.signals, Batches(parts.views, parts.signals))
+def executions(parts: Reading, views: SearchableViewStore | None = None) -> Executions:
+    """Return the queries on executions; in ``views``, else in the durable ones, as commands ask."""
+    return Executions(views or parts.views, parts.signals, Batches(parts.views, parts.signals))
 
 
 def bookings(settings: Settings, parts: Reading) -> Bookings | None:

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
 
 from api.bootstrap.registry import PROJECTORS
 from api.settings import Settings
@@ -18,8 +19,9 @@ from migrations import NEWEST
 from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_signals import Listener
 from read_side.adapters.redis import RedisHotCopy
-from read_side.adapters.redis_link import Link
 from read_side.adapters.redis_link import connect as connect_redis
+from read_side.adapters.redis_link import guarded as guarded_redis
+from read_side.optional import Link
 from read_side.signals import Signals
 from write_side.adapters.appender import Appender
 from write_side.adapters.postgres_log import PostgresLog
@@ -41,7 +43,7 @@ class Reading:
     views: PostgresViewStore
     signals: Signals
     listener: Listener
-    link: Link | None
+    link: Link[Redis] | None
     hot: RedisHotCopy | None
 
 
@@ -71,7 +73,7 @@ async def reading(
         stack.push_async_callback(listener.close)
         link = None
         if settings.redis_url is not None:
-            link = Link(connect_redis(settings.redis_url, timeout=redis_timeout))
+            link = guarded_redis(connect_redis(settings.redis_url, timeout=redis_timeout))
             stack.push_async_callback(link.close)
             await link.greet()
         hot = RedisHotCopy(link, signals) if link is not None else None

@@ -1,29 +1,33 @@
-"""What a process needs that works on what has happened: a follower of the log for each policy."""
+"""What a process needs that works on what has happened: for each policy a follower of the log, or of what Kafka has."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
 from api.bootstrap.executing import bookings
+from api.bootstrap.kafka import client_options
 from api.bootstrap.reading import Reading, database_url_of, prepared, reading
 from api.bootstrap.rebalancing import rebalancing
 from api.bootstrap.sending import by_worker, sending
 from api.settings import Settings
+from read_side.adapters.kafka_lag import KafkaLag
 from read_side.adapters.postgres_work import PostgresWorkSource
 from read_side.price_table import PriceTable
 from read_side.prices import Prices
 from read_side.tail import Tail
 from read_side.work import ParkedWork
 from write_side.adapters.appender import Appender
+from write_side.adapters.kafka_group import KafkaGroup
 from write_side.adapters.postgres_log import connect
 from write_side.adapters.postgres_work import PostgresWork, PostgresWorkLeadership
 from write_side.batch import Recovery
 from write_side.event_store import EventStore
 from write_side.follower import Follower
-from write_side.policies import Policy, policies
+from write_side.group_follower import GroupFollower
+from write_side.policies import RELAYED, Policy, policies
 from write_side.rebalance import Runs
 from write_side.work import Retries
 
@@ -65,18 +69,7 @@ async def working(settings: Settings) -> AsyncIterator[Sequence[Worker]]:
 
         appender.reconnected = parts.listener.reconnected = begin_anew
         runs = await stack.enter_async_context(rebalancing(settings, parts, store, table))
-        tail = Tail(parts.log)
-        leadership = PostgresWorkLeadership(database_url)
-        followers = [
-            Follower(
-                policy=policy,
-                pages=tail,
-                leadership=leadership,
-                wait=parts.signals.wait_for_head,
-                renewed=tail.forget,
-            )
-            for policy in _policies(settings, parts, store, runs)
-        ]
+        followers = _followers(settings, parts, _policies(settings, parts, store, runs))
         yield [*followers, Recovery(sending=sending(settings, store, parts.log), context=by_worker)]
 
 
@@ -86,9 +79,52 @@ def retries(settings: Settings, parts: Reading, store: EventStore, runs: Runs) -
     return Retries(policies=by_name, work=PostgresWork(parts.pool.connection), log=parts.log, store=store)
 
 
-def parked_work(parts: Reading) -> ParkedWork:
-    """Return the queries on the work that follows the log."""
-    return ParkedWork(PostgresWorkSource(parts.pool.connection), parts.signals)
+def parked_work(parts: Reading, elsewhere: Collection[str] = ()) -> ParkedWork:
+    """Return the queries on the work that follows the log; ``elsewhere`` are the policies that ``consumed`` tells."""
+    return ParkedWork(PostgresWorkSource(parts.pool.connection), parts.signals, elsewhere=elsewhere)
+
+
+def consumed(settings: Settings) -> frozenset[str]:
+    """Return the policies that consumer groups work for: those that can be, where the log is published to Kafka."""
+    return frozenset() if settings.kafka_bootstrap_servers is None else RELAYED
+
+
+def group_of(settings: Settings, policy: str) -> str:
+    """Return the id of the consumer group that works for this policy."""
+    return f"{settings.kafka_topic}.{policy}"
+
+
+def consumer_lag(settings: Settings) -> KafkaLag | None:
+    """Return what measures how far our consumer groups are; None without Kafka."""
+    if settings.kafka_bootstrap_servers is None:
+        return None
+    groups = sorted(group_of(settings, policy) for policy in consumed(settings))
+    return KafkaLag(client_options(settings), topic=settings.kafka_topic, groups=groups)
+
+
+def _followers(settings: Settings, parts: Reading, chosen: Sequence[Policy]) -> list[Worker]:
+    """Return what works for each policy: a follower of the log, or a member of its consumer group."""
+    tail, elsewhere = Tail(parts.log), consumed(settings)
+    leadership = PostgresWorkLeadership(parts.database_url)
+    followers: list[Worker] = []
+    for policy in chosen:
+        if policy.name in elsewhere:
+            group = KafkaGroup(
+                client_options(settings), topic=settings.kafka_topic, group=group_of(settings, policy.name)
+            )
+            work = PostgresWork(parts.pool.connection)
+            followers.append(GroupFollower(policy=policy, group=group, work=work, history=parts.log))
+            continue
+        followers.append(
+            Follower(
+                policy=policy,
+                pages=tail,
+                leadership=leadership,
+                wait=parts.signals.wait_for_head,
+                renewed=tail.forget,
+            )
+        )
+    return followers
 
 
 def _policies(settings: Settings, parts: Reading, store: EventStore, runs: Runs) -> tuple[Policy, ...]:

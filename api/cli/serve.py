@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvloop
 from rich.console import Console
@@ -19,11 +20,16 @@ from rich.console import Console
 from api import logs
 from api.cli.failing import Failed, sentences
 from api.embedded import Addresses, EmbeddedServers
+from api.security.keys import Keys
 from api.settings import Settings, is_loopback, read_settings
 from api.supervisor import Child, listen, supervise
+from domain.errors import Unavailable
 
+_AGAIN = 2.0
 _SWITCH = 0.0005
 """Seconds after which a projection that folds a large page in a thread lets another one go on."""
+
+log = structlog.get_logger(__name__)
 
 
 class Role(StrEnum):
@@ -35,15 +41,19 @@ class Role(StrEnum):
     QUERIES = "queries"
     PROJECTOR = "projector"
     WORKER = "worker"
+    RELAY = "relay"
 
 
 @sentences
 def serve(
-    role: Annotated[Role, typer.Option(help="What this process does; all: everything, in four processes.")] = Role.ALL,
+    role: Annotated[Role, typer.Option(help="What this process does; all: everything, in several.")] = Role.ALL,
     host: Annotated[str | None, typer.Option(help="Address to listen on (HOST, 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (PORT, 8080).")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the embedded servers (DATA_DIR, .data).")] = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited socket that listens.")] = None,
+    make_topic: Annotated[
+        bool, typer.Option(hidden=True, help="The relay makes its topic, as `migrate` does.")
+    ] = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests in flight are finished."""
     for name, value in {"HOST": host, "PORT": port, "DATA_DIR": data_dir}.items():
@@ -58,6 +68,8 @@ def serve(
             _run(_project(settings))
         case Role.WORKER:
             _run(_work(settings))
+        case Role.RELAY:
+            _run(_relay(settings, make_topic=make_topic))
         case _:
             listening = socket.socket(fileno=fd) if fd is not None else _listen(settings)
             commands, queries = role is not Role.QUERIES, role is not Role.COMMANDS
@@ -102,6 +114,35 @@ async def _work(settings: Settings) -> None:
         await asyncio.gather(*(worker.close(settings.shutdown_timeout) for worker in workers))
 
 
+async def _relay(settings: Settings, *, make_topic: bool) -> None:
+    from api import bootstrap, serving
+    from read_side.tasks import end
+
+    stopping = serving.stop_on_signals()
+    async with bootstrap.relaying(settings) as relay:
+        making = asyncio.create_task(_make_topic(settings)) if make_topic else None
+        task = asyncio.create_task(relay.run())
+        serving.spare_the_collector()
+        await stopping.wait()
+        await end(making)
+        await end(task)
+
+
+async def _make_topic(settings: Settings) -> None:
+    """Make the topic of a server that has no `migrate`, as soon as Kafka is there."""
+    from api.bootstrap.kafka import prepare_topic
+
+    while True:
+        try:
+            for line in await prepare_topic(settings):
+                log.info(line)
+        except Unavailable as error:
+            log.warning("the topic cannot be looked at yet", error=str(error))
+            await asyncio.sleep(_AGAIN)
+        else:
+            return
+
+
 def serve_all(
     settings: Settings, *, ready: Callable[[int], None] = lambda _: None, until: Callable[[], bool] = lambda: False
 ) -> None:
@@ -113,9 +154,10 @@ def serve_all(
 
     def announce() -> None:
         port = listening.getsockname()[1]
-        _banner(settings, port)
+        _banner(settings, port, keys)
         ready(port)
 
+    keys = settings.read_keys()
     with ExitStack() as stack:
         listening = stack.enter_context(_listen(settings))
         servers, addresses = None, Addresses(settings.database_url, settings.redis_url)
@@ -139,6 +181,8 @@ def serve_all(
             Child("projector", ["serve", "--role", "projector"], environment),
             Child("worker", ["serve", "--role", "worker"], environment, needed=False),
         ]
+        if settings.kafka_bootstrap_servers is not None:
+            children.append(Child("relay", ["serve", "--role", "relay", "--make-topic"], environment, needed=False))
         supervise(
             servers,
             children,
@@ -159,7 +203,7 @@ def _listen(settings: Settings) -> socket.socket:
         ) from error
 
 
-def _banner(settings: Settings, port: int) -> None:
+def _banner(settings: Settings, port: int, keys: Keys | None) -> None:
     """Say what runs, with which parts, and what to try."""
     console = Console(stderr=True, highlight=False)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -168,6 +212,16 @@ def _banner(settings: Settings, port: int) -> None:
     console.print(f"\n[bold]Foliolog[/bold] on http://{shown}:{port}  (routes: /docs, health: /readyz)", soft_wrap=True)
     console.print(f"  event log and views  PostgreSQL, {database}", soft_wrap=True)
     console.print(f"  hot state            Valkey/Redis, {'REDIS_URL' if settings.redis_url else 'embedded'}")
-    if not is_loopback(settings.host):
+    if settings.elasticsearch_url is not None:
+        console.print("  search               Elasticsearch, ELASTICSEARCH_URL")
+    if settings.kafka_bootstrap_servers is not None:
+        console.print(
+            f"  published to         Kafka, KAFKA_BOOTSTRAP_SERVERS, topic {settings.kafka_topic}", soft_wrap=True
+        )
+    if keys is not None:
+        console.print(f"  API keys: {len(keys)} ({', '.join(keys.names)})", soft_wrap=True, emoji=False)
+    elif is_loopback(settings.host):
+        console.print("  no API keys: anyone on this machine may do anything")
+    else:
         console.print("  [bold red]ALLOW_ANONYMOUS: anyone who reaches this address can do anything[/bold red]")
     console.print("  Ctrl-C stops it.\n")

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -18,10 +18,15 @@ from api import logs
 from api.cli.failing import Failed, sentences
 from api.embedded import running
 from api.settings import Settings, read_settings
+from domain.errors import NotFound
+from projections.copy_checks import Compared
 from projections.rebuild import Rebuilt
+from read_side.copies import PREFIX
+from read_side.store import View as AnyView
 
 T = TypeVar("T")
 View = Annotated[str, typer.Argument(help="Name of the view, for example portfolios.")]
+ViewOrCopy = Annotated[str, typer.Argument(help="Name of the view, or of a search copy: copy/transactions.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded servers to join (DATA_DIR, .data).")]
 
 
@@ -42,10 +47,17 @@ def views(data_dir: DataDir = None) -> None:
 
 
 @sentences
-def rebuild(view: View, data_dir: DataDir = None) -> None:
-    """Make a view anew from the whole log, beside the live one, and switch; readers notice nothing."""
+def rebuild(view: ViewOrCopy, data_dir: DataDir = None) -> None:
+    """Make a view anew from the whole log, beside the live one, and switch; readers notice nothing.
+
+    A search copy is made anew from its view, by the process that keeps it.
+    """
     from api import bootstrap
     from projections.rebuild import rebuild as rebuild_view
+
+    if view.startswith(PREFIX):
+        _rebuild_copy(view, data_dir)
+        return
 
     async def make(settings: Settings) -> Rebuilt:
         projector = bootstrap.projector(view)
@@ -56,10 +68,17 @@ def rebuild(view: View, data_dir: DataDir = None) -> None:
 
 
 @sentences
-def verify(view: View, data_dir: DataDir = None) -> None:
-    """Make a view anew and compare it byte for byte with the live one; exit code 1 when they differ."""
+def verify(view: ViewOrCopy, data_dir: DataDir = None) -> None:
+    """Make a view anew and compare it byte for byte with the live one; exit code 1 when they differ.
+
+    A search copy is compared with its view, every document with every row.
+    """
     from api import bootstrap
     from projections.rebuild import verify as verify_view
+
+    if view.startswith(PREFIX):
+        _verify_copy(view, data_dir)
+        return
 
     async def compare(settings: Settings) -> Rebuilt:
         projector = bootstrap.projector(view)
@@ -102,6 +121,53 @@ def park(
 
     on_database(tell, data_dir)
     print(f"{view}: the event at position {position} is passed over")
+
+
+def _rebuild_copy(name: str, data_dir: Path | None) -> None:
+    from api import bootstrap
+    from projections.copy_checks import rebuild_copy
+
+    async def make(settings: Settings) -> str:
+        view = _copied(name)
+        async with bootstrap.operating(settings) as parts:
+            made = await rebuild_copy(view, _there(parts.indexes), parts.followers, parts.views)
+        return f"{name}: build {made.build} is searched, at position {made.position:,}"
+
+    print(on_database(make, data_dir))
+
+
+def _verify_copy(name: str, data_dir: Path | None) -> None:
+    from api import bootstrap
+    from projections.copy_checks import verify_copy
+
+    async def compare(settings: Settings) -> Compared:
+        view = _copied(name)
+        async with bootstrap.operating(settings) as parts:
+            return await verify_copy(view, parts.changes, parts.views, _there(parts.indexes))
+
+    done = on_database(compare, data_dir)
+    print(f"{name}: {done.rows:,} rows compared in {done.seconds:.2f} s")
+    if done.differences:
+        for each in done.differences:
+            print(f"  {each.key}: {each.what}")
+        raise Failed(f"{name} differs from its view in {len(done.differences)} rows or more: rebuild it")
+    print("  no difference")
+
+
+def _copied(name: str) -> AnyView[Any]:
+    """Return the view that this is the copy of; raises ``NotFound``."""
+    from api import bootstrap
+
+    view = bootstrap.projector(name.removeprefix(PREFIX)).view
+    if not view.copied:
+        raise NotFound(f"view {view.name} has no search copy")
+    return view
+
+
+def _there(indexes: T | None) -> T:
+    if indexes is None:
+        raise Failed("ELASTICSEARCH_URL is not set: there are no search copies")
+    return indexes
 
 
 def on_database(command: Callable[[Settings], Awaitable[T]], data_dir: Path | None) -> T:

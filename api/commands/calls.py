@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api.problems import Misfit, Problem, RequestProblem, unfit
 from api.received import received
-from api.security import caller
+from api.security.callers import caller
 from domain.base import A, Event
 from domain.errors import Broken, NotFound, StaleVersion
 from write_side.event_store import Done
@@ -46,7 +46,7 @@ class Call(msgspec.Struct, frozen=True):
         faults: list[Misfit] = []
         actor = ""
         try:
-            actor = caller(headers)
+            actor = caller(request.scope)
         except RequestProblem as error:
             faults.extend(error.problem.errors)
         key: str | None = None
@@ -162,7 +162,10 @@ async def _parameters(
     x_user: Annotated[
         str | None,
         Header(
-            min_length=1, max_length=100, pattern=r"^[!-~]([ -~]*[!-~])?$", description="Who asks; else `anonymous`."
+            min_length=1,
+            max_length=100,
+            pattern=r"^[!-~]([ -~]*[!-~])?$",
+            description="Who asks, without API keys; else `anonymous`.",
         ),
     ] = None,
 ) -> None:

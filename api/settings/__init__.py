@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
-from api.settings.sentences import masked, sentence
+from api.settings.keys import WithKeys
+from api.settings.sentences import Misconfigured, masked, sentence
 from api.settings.servers import Servers
 from api.settings.services import Services
 
@@ -46,11 +47,7 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
-class Misconfigured(Exception):
-    """The settings do not fit; the message is one sentence for each, with the name, the value and what is right."""
-
-
-class Settings(Servers, Services):
+class Settings(Servers, Services, WithKeys):
     """The environment variables, in capitals; an empty one is as if it were not set."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore", str_strip_whitespace=True)
@@ -100,11 +97,18 @@ class Settings(Servers, Services):
 
     @model_validator(mode="after")
     def _is_guarded(self) -> Settings:
-        if not self.allow_anonymous and not is_loopback(self.host):
+        if self.has_keys and self.allow_anonymous:
+            raise PydanticCustomError(
+                "contradiction",
+                "ALLOW_ANONYMOUS is 1 and there are API keys: unset it, or API_KEYS and API_KEYS_FILE; with keys "
+                "nobody is anonymous",
+            )
+        if not self.has_keys and not self.allow_anonymous and not is_loopback(self.host):
             raise PydanticCustomError(
                 "unguarded",
-                "HOST is {host}, which others can reach, and there are no API keys: say 127.0.0.1, or set "
-                "ALLOW_ANONYMOUS=1 to let anyone who reaches it do anything",
+                "HOST is {host}, which others can reach, and there are no API keys: say 127.0.0.1, make keys with "
+                "`./run keys create` and set API_KEYS or API_KEYS_FILE, or set ALLOW_ANONYMOUS=1 to let anyone who "
+                "reaches it do anything",
                 {"host": repr(self.host)},
             )
         return self

@@ -10,6 +10,10 @@ from pydantic_core import PydanticCustomError
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
+class Misconfigured(Exception):
+    """The settings do not fit; the message is one sentence for each, with the name, the value and what is right."""
+
+
 def masked(text: str) -> str:
     """Return the text with the passwords of addresses in it made unreadable."""
     return _PASSWORD.sub("***", text)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from domain.errors import Broken, Fault, Invalid, StoreUnavailable
+from domain.errors import Broken, StoreUnavailable
 from read_side.adapters import postgres_listed as lists
 from read_side.adapters import postgres_tables as tables
+from read_side.cursors import cursor_of, resumed
 from read_side.lag import Lag
 from read_side.signals import Signals
-from read_side.store import Checkpoint, Counted, Fenced, Found, Kind, Listed, Page, R, Rows, Search, View
+from read_side.store import Checkpoint, Counted, Fenced, Found, Listed, Page, R, Rows, Search, View
 
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
@@ -37,8 +34,6 @@ _HOPELESS = (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError)
 _LIMIT = 10.0
 """Seconds that a statement may take: a server that hangs is as good as one that is away."""
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, *_HOPELESS)
-_DIGITS = 1_000
-"""Numbers have fewer digits than that before and after the point."""
 _PIECE = 2_000
 """So many rows are stored by one statement."""
 _SOON = 1_000_000
@@ -150,16 +145,13 @@ class PostgresViewStore:
             self._wanted[view.name] = min(position, head)
 
     async def search(self, view: View[R], search: Search) -> Found[R]:
-        last = None if search.cursor is None else _last(view, search, search.cursor)
-        if search.text is not None and not _storable(search.text):
-            raise Invalid(Fault("search", "holds a character that no text can have"))
-        rows = await self._ask(*tables.search(view, search, last))
+        rows = await self._ask(*tables.search(view, search, resumed(view, search)))
         if not rows:
             raise Broken(f"view {view.name} has no checkpoint: it was never prepared")
         found = [view.decode(body) for _, _, body in rows if body is not None]
         more = len(found) > search.limit
         found = found[: search.limit]
-        return Found(found, _cursor(view, search, found[-1]) if more else None, Checkpoint(rows[0][0], rows[0][1]))
+        return Found(found, cursor_of(view, search, found[-1]) if more else None, Checkpoint(rows[0][0], rows[0][1]))
 
     async def listed(self, view: View[R], listed: Listed) -> Counted[R]:
         return await lists.counted(view, await self._ask(*lists.statement(view, listed)))
@@ -251,44 +243,3 @@ def _pieces(rows: dict[str, R]) -> Iterator[dict[str, R]]:
     items = list(rows.items())
     for first in range(0, len(items), _PIECE):
         yield dict(items[first : first + _PIECE])
-
-
-def _storable(text: str) -> bool:
-    """Whether a text of the database can hold this: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _comparable(value: Any) -> bool:
-    """Whether the database can compare with this."""
-    if isinstance(value, str):
-        return _storable(value)
-    return not isinstance(value, Decimal) or (value.is_finite() and abs(value.adjusted()) < _DIGITS)
-
-
-def _cursor(view: View[R], search: Search, row: R) -> str:
-    value = getattr(row, search.sort.lstrip("-"))
-    content = msgspec.json.encode((search.sort, value, getattr(row, view.key)))
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def _last(view: View[Any], search: Search, cursor: str) -> tuple[Any, str]:
-    """Return the sort value and key after which the page begins."""
-    kind = view.fields[search.sort.lstrip("-")]
-    try:
-        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        sort, value, key = msgspec.json.decode(content, type=tuple[str, Any, str])
-        value = msgspec.convert(value, _CURSOR_TYPES[kind])
-    except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
-        raise Invalid(Fault("cursor", "is not the `next` of a page: take it as it was given")) from error
-    if sort != search.sort or not _storable(key) or not _comparable(value):
-        raise Invalid(Fault("cursor", "is of another search: begin again without it"))
-    return value, key
-
-
-_CURSOR_TYPES: dict[Kind, Any] = {
-    Kind.KEYWORD: str,
-    Kind.TEXT: str,
-    Kind.POSITION: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)],
-    Kind.MOMENT: datetime,
-    Kind.NUMBER: Decimal,
-}

@@ -57,8 +57,8 @@ class PostgresChanges:
             TimeoutError,
         ) as error:
             raise StoreUnavailable(f"the views cannot be reached: {error}") from error
-        except psycopg.errors.SyntaxErrorOrAccessRuleViolation as error:
-            raise Broken(f"view {arguments['view']} is not as this program makes it, rebuild it: {error}") from error
+        except psycopg.ProgrammingError as error:
+            raise Broken(f"view {arguments['view']} is not there as this program makes it: {error}") from error
 
 
 @cache

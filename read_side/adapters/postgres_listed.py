@@ -21,8 +21,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.errors import Broken
 from read_side.adapters.postgres_tables import checkpoints, sql, table
+from read_side.cursors import check_listed
 from read_side.slices import Slices
-from read_side.store import Checkpoint, Counted, Kind, Listed, R, View
+from read_side.store import Checkpoint, Counted, Listed, R, View
+from read_side.texts import storable
 
 
 def statement(view: View[Any], asked: Listed) -> tuple[str, dict[str, Any]]:
@@ -30,16 +32,9 @@ def statement(view: View[Any], asked: Listed) -> tuple[str, dict[str, Any]]:
 
     Raises ``ValueError`` for a name that is no field, and for a field of texts.
     """
-    sorts = [name.removeprefix("-") for name in asked.sort]
-    for name in (*sorts, *asked.equals, *asked.any_of):
-        if name not in view.fields and not (name == view.key and name in sorts):
-            raise ValueError(f"view {view.name} has no field {name}")
-        if view.fields.get(name) is Kind.TEXT:
-            raise ValueError(f"field {name} of view {view.name} is of texts: it has neither values nor an order")
-    if asked.has is not None and asked.has not in view.fields:
-        raise ValueError(f"view {view.name} has no field {asked.has}")
-    any_of = {f"any_{name}": [each for each in values if _storable(each)] for name, values in asked.any_of.items()}
-    equals = {f"is_{name}": [value] if _storable(value) else [] for name, value in asked.equals.items()}
+    check_listed(view, asked)
+    any_of = {f"any_{name}": [each for each in values if storable(each)] for name, values in asked.any_of.items()}
+    equals = {f"is_{name}": [value] if storable(value) else [] for name, value in asked.equals.items()}
     text = _listed(view, tuple(sorted(asked.equals)), tuple(sorted(asked.any_of)), asked.has, asked.sort)
     return text, {**any_of, **equals, "view": view.name, "offset": asked.offset, "limit": asked.limit}
 
@@ -99,8 +94,3 @@ def _placed(sort: str, column: ColumnElement[Any], never_null: bool) -> ColumnEl
     """Return what is sorted by; nulls are told where to stand only where there are some, or no index would serve."""
     place = column.desc() if sort.startswith("-") else column.asc()
     return place if never_null else nulls_last(place)
-
-
-def _storable(value: Any) -> bool:
-    """Whether the database can compare with this: no NUL and no half of a surrogate pair is in a text of its."""
-    return not isinstance(value, str) or not any(each == "\0" or "\ud800" <= each <= "\udfff" for each in value)

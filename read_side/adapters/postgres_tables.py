@@ -32,8 +32,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from domain.errors import Fault, Invalid
 from read_side.store import Kind, Row, Search, View
+from read_side.texts import folded
 
 _TYPES: Mapping[Kind, TypeEngine[Any]] = {
     Kind.KEYWORD: Text(collation="C"),
@@ -199,7 +199,7 @@ def columns(view: View[Any], rows: Mapping[str, Row | None]) -> dict[str, list[A
     }
     for name, kind in view.fields.items():
         values: Iterable[Any] = (getattr(row, name, None) for _, row in kept)
-        arrays[name] = [value and _folded(value) for value in values] if kind is Kind.TEXT else list(values)
+        arrays[name] = [value and folded(value) for value in values] if kind is Kind.TEXT else list(values)
     return arrays
 
 
@@ -251,16 +251,7 @@ def _search(
 
 
 def search(view: View[Any], asked: Search, last: tuple[Any, str] | None) -> tuple[str, dict[str, Any]]:
-    """Return the statement of a search and its arguments; one row more than the limit tells of a next page.
-
-    Raises ``Invalid`` for a place that the search cannot have given.
-    """
-    sort = asked.sort.lstrip("-")
-    for name in (sort, *asked.equals, *asked.between):
-        if view.fields[name] is Kind.TEXT:
-            raise ValueError(f"field {name} of view {view.name} is of texts: it has neither values nor an order")
-    if last is not None and asked.equals.get(sort, last[0]) != last[0]:
-        raise Invalid(Fault("cursor", "is of another search: begin again without it"))
+    """Return the statement of a search and its arguments; one row more than the limit tells of a next page."""
     texts = asked.text_fields if asked.text else ()
     lowest = {name: low for name, (low, _) in sorted(asked.between.items()) if low is not None}
     greatest = {name: high for name, (_, high) in sorted(asked.between.items()) if high is not None}
@@ -279,15 +270,10 @@ def search(view: View[Any], asked: Search, last: tuple[Any, str] | None) -> tupl
     arguments |= {f"to_{name}": value for name, value in greatest.items()}
     arguments |= {"view": view.name, "limit": asked.limit + 1, "below": asked.key_below}
     if asked.text:
-        arguments["pattern"] = "%" + re.sub(r"([\\%_])", r"\\\1", _folded(asked.text)) + "%"
+        arguments["pattern"] = "%" + re.sub(r"([\\%_])", r"\\\1", folded(asked.text)) + "%"
     if last is not None:
         arguments |= {"last_value": last[0], "last_key": last[1]}
     return statement, arguments
-
-
-def _folded(text: str) -> str:
-    """Return the text as it is searched: the same everywhere, whatever the server's locale."""
-    return text.casefold()
 
 
 def sql(clause: ClauseElement | CreateTable | CreateIndex) -> str:

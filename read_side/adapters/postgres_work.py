@@ -25,11 +25,12 @@ where (position, policy) < (%(position)s, %(policy)s) order by position desc, po
 """
 _END = (2**63 - 1, "")
 _PROGRESS = """
-select p.policy, p.position, greatest(0, head.position - p.position),
-       (select count(*) from app.parked_work w where w.policy = p.policy)
-from app.policies p
+with known as (select policy from app.policies union select policy from app.parked_work)
+select k.policy, coalesce(p.position, 0), greatest(0, head.position - coalesce(p.position, 0)),
+       (select count(*) from app.parked_work w where w.policy = k.policy)
+from known k left join app.policies p on p.policy = k.policy
 cross join (select coalesce(max(notification_id), 0) as position from es.stored_events) head
-order by p.policy
+order by k.policy
 """
 
 

@@ -13,8 +13,9 @@ import secrets
 from typing import Any, cast
 
 import msgspec
+from redis.asyncio import Redis
 
-from read_side.adapters.redis_link import Link
+from read_side.optional import Link
 from read_side.signals import Signals
 from read_side.store import HotRows, Page, R, Rows, View
 
@@ -61,7 +62,7 @@ return 1
 class RedisHotCopy:
     """The hot copy behind ``read_side.store.HotCopy``; never raises, never answers with what may be too old."""
 
-    def __init__(self, link: Link, signals: Signals) -> None:
+    def __init__(self, link: Link[Redis], signals: Signals) -> None:
         self._link, self._client, self._signals = link, link.client, signals
         self._save = link.client.register_script(_SAVE)
         self._refill = link.client.register_script(_REFILL)

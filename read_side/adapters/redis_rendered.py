@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from read_side.adapters.redis_link import Link
+from redis.asyncio import Redis
+
 from read_side.coalesce import Coalescer
+from read_side.optional import Link
 from read_side.rendered import LIFETIMES, Rendered, Stamp
 from read_side.rendering import RENDERING
 from read_side.tasks import end
@@ -44,7 +46,7 @@ class RedisRendered:
     ``settings`` is whatever of the program's settings changes the bytes.
     """
 
-    def __init__(self, link: Link, *, settings: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, link: Link[Redis], *, settings: str = "", clock: Callable[[], float] = time.time) -> None:
         self._link, self._clock = link, clock
         self._program = f"/{RENDERING}/{settings}"
         self._put = link.client.register_script(_PUT)

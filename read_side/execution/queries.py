@@ -83,7 +83,8 @@ class Executions:
         total, last = (counted.total, counted.total - offset) if counted else (0, 0)
         if counted is None or last < 1:
             return Executed([], {}, total)
-        asked = Search(between={"ordinal": (1, last)}, sort="-ordinal", limit=limit)
+        first = max(1, last - limit + 1)
+        asked = Search(between={"ordinal": (first, last)}, sort="-ordinal", limit=limit)
         found, _ = await self._search(asked, max(at_least, counted.position), deadline)
         rows = [row for row in found if isinstance(row, ExecutionRow)]
         return Executed(rows, await self._sendings(rows, at_least, deadline), total)

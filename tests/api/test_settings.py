@@ -9,8 +9,9 @@ import pytest
 from api.settings import LogFormat, LogLevel, Misconfigured, Settings, is_loopback, read_settings
 
 UNGUARDED = (
-    "HOST is '0.0.0.0', which others can reach, and there are no API keys: say 127.0.0.1, or set ALLOW_ANONYMOUS=1 to "
-    "let anyone who reaches it do anything."
+    "HOST is '0.0.0.0', which others can reach, and there are no API keys: say 127.0.0.1, make keys with "
+    "`./run keys create` and set API_KEYS or API_KEYS_FILE, or set ALLOW_ANONYMOUS=1 to let anyone who reaches it do "
+    "anything."
 )
 
 

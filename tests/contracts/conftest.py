@@ -11,7 +11,7 @@ from tests.contracts.view_stores import STORES
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)
-async def any_store(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[SearchableViewStore]:
+async def any_store(request: pytest.FixtureRequest) -> AsyncIterator[SearchableViewStore]:
     """A store in which no view has been made yet."""
-    async with request.param(database_url) as made:
+    async with request.param(request.getfixturevalue) as made:
         yield made

@@ -18,6 +18,8 @@ class Traffic:
 
     url: str
     clients: int = 8
+    name: str = "T"
+    """What the ids of the portfolios begin with."""
     answered: dict[str, int] = field(default_factory=dict)
     retried: int = 0
     cut: int = 0
@@ -30,7 +32,7 @@ class Traffic:
         """Open the portfolios."""
         async with httpx2.AsyncClient(base_url=self.url, timeout=10) as http:
             for client in range(self.clients):
-                body = {"portfolio_id": f"T{client}", "portfolio_name": "Traffic"}
+                body = {"portfolio_id": f"{self.name}{client}", "portfolio_name": "Traffic"}
                 assert (await http.post("/api/v1/portfolios", json=body)).status_code == 201
 
     async def run(self) -> None:
@@ -42,13 +44,13 @@ class Traffic:
         count = 0
         while not self.stopping:
             count += 1
-            await self._until_answered(http, client, f"T{client}-{count}")
+            await self._until_answered(http, client, f"{self.name}{client}-{count}")
 
     async def _until_answered(self, http: httpx2.AsyncClient, client: int, key: str) -> None:
         while True:
             try:
                 answer = await http.post(
-                    f"/api/v1/portfolio/T{client}/update",
+                    f"/api/v1/portfolio/{self.name}{client}/update",
                     content=BODY,
                     headers={"Idempotency-Key": key, "Content-Type": "application/json"},
                 )
@@ -80,9 +82,11 @@ class Traffic:
         last = max(self.answered.values())
         async with httpx2.AsyncClient(base_url=self.url, timeout=30) as http:
             for client in range(self.clients):
-                deposits = sum(key.startswith(f"T{client}-") for key in self.answered)
+                deposits = sum(key.startswith(f"{self.name}{client}-") for key in self.answered)
                 answer = await http.get(
-                    f"/api/v1/portfolio/T{client}/state", params={"at_least": last}, headers={"Prefer": "wait=20"}
+                    f"/api/v1/portfolio/{self.name}{client}/state",
+                    params={"at_least": last},
+                    headers={"Prefer": "wait=20"},
                 )
                 assert answer.status_code == 200, answer.text
                 state = json.loads(answer.text, parse_float=Decimal)

@@ -50,24 +50,31 @@ def app(folder: Path, office: Office, trades: TradeService) -> Iterator[Applicat
 
 
 @pytest.fixture
+def requests() -> int:
+    """How many requests all clients send together."""
+    return REQUESTS
+
+
+@pytest.fixture
 async def http(app: Application) -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(base_url=app.url, timeout=60) as http:
         yield http
 
 
 async def test_ten_thousand_executions_of_sixteen_clients_go_out_once_and_are_booked_once(
-    http: httpx2.AsyncClient, office: Office, trades: TradeService
+    http: httpx2.AsyncClient, office: Office, trades: TradeService, requests: int
 ) -> None:
     await opened(http, PORTFOLIOS)
-    every = list(fills(1, REQUESTS * ROWS, PORTFOLIOS))
+    earlier = await newest(http, 0)
+    every = list(fills(1, requests * ROWS, PORTFOLIOS))
     trades.put(*({"executionServiceId": each.service_id, "portfolioId": each.portfolio_id} for each in every))
-    requests = iter([every[number * ROWS : (number + 1) * ROWS] for number in range(REQUESTS)])
+    parts = iter([every[number * ROWS : (number + 1) * ROWS] for number in range(requests)])
     found: dict[int, Fill] = {}
     positions: list[int] = []
     statuses: Counter[int] = Counter()
 
     async def report() -> None:
-        for part in requests:
+        for part in parts:
             ids, position = await reported(http, part)
             assert not found.keys() & ids
             found.update(ids)
@@ -92,8 +99,9 @@ async def test_ten_thousand_executions_of_sixteen_clients_go_out_once_and_are_bo
     answer = await asked(http, "GET", "/api/v1/batches?limit=1000", headers=at(last.headers["X-Position"]))
     batches = told(answer)["items"][::-1]
     assert [batch["id"] for batch in batches] == list(range(1, len(batches) + 1))
-    assert {(batch["status"], batch["attempts"], batch["cliExitCode"]) for batch in batches} == {("SENT", 1, 0)}
     assert [batch["fromPosition"] for batch in batches] == [0, *(batch["toPosition"] for batch in batches[:-1])]
+    del batches[:earlier]
+    assert {(batch["status"], batch["attempts"], batch["cliExitCode"]) for batch in batches} == {("SENT", 1, 0)}
     assert sum(batch["count"] for batch in batches) == len(every)
     in_order = [(office.files / batch["fileName"]).read_text().splitlines()[1:] for batch in batches]
     assert [int(line.split(",")[2][2:]) for part in in_order for line in part] == sorted(found)

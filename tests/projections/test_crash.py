@@ -20,7 +20,8 @@ from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import verify
 from read_side.adapters.postgres_builder import PostgresBuilder
 from read_side.adapters.redis import RedisHotCopy
-from read_side.adapters.redis_link import Breaker, Link, connect
+from read_side.adapters.redis_link import connect, guarded
+from read_side.optional import Breaker
 from read_side.portfolio import Portfolios
 from tests.projections.logs import append, deposited, opened, process
 from tests.projections.running import running
@@ -51,7 +52,7 @@ async def test_a_killed_database_makes_no_answer_wrong(own_servers: EmbeddedServ
     assert database_url is not None
     assert redis_url is not None
     async with process(database_url) as one, AsyncExitStack() as closing:
-        link = Link(connect(redis_url, timeout=1.0), breaker=Breaker(0.01, 0.05))
+        link = guarded(connect(redis_url, timeout=1.0), breaker=Breaker(0.01, 0.05))
         closing.push_async_callback(link.close)
         hot = RedisHotCopy(link, one.signals)
         queries = Portfolios(one.store, one.signals, hot)

@@ -1,8 +1,8 @@
-"""The breaker in front of Redis: one failure opens it, pauses grow, one trial a pause."""
+"""The breaker in front of what is optional: one failure opens it, pauses grow, one trial a pause."""
 
 from __future__ import annotations
 
-from read_side.adapters.redis_link import Breaker
+from read_side.optional import Breaker
 
 
 def test_pauses_grow_and_a_success_closes() -> None:

@@ -12,7 +12,7 @@ from domain.base import Event
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from read_side.adapters import redis as hot_copy
 from read_side.adapters.redis import RedisHotCopy
-from read_side.adapters.redis_link import Link, connect
+from read_side.adapters.redis_link import connect, guarded
 from read_side.portfolio import PORTFOLIOS, PortfolioRow
 from read_side.signals import Signals
 from read_side.store import Checkpoint, Page
@@ -23,7 +23,7 @@ from tests.projections.quoting import recorded
 
 @pytest.fixture
 async def hot(redis_url: str) -> AsyncIterator[RedisHotCopy]:
-    link, signals = Link(connect(redis_url, timeout=1.0)), Signals()
+    link, signals = guarded(connect(redis_url, timeout=1.0)), Signals()
     signals.assume(UUID(int=1), 0, {})
     yield RedisHotCopy(link, signals)
     await link.close()

@@ -22,7 +22,8 @@ from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import rebuild
 from read_side.adapters.postgres_builder import PostgresBuilder
 from read_side.adapters.redis import RedisHotCopy
-from read_side.adapters.redis_link import Breaker, Link, connect
+from read_side.adapters.redis_link import connect, guarded
+from read_side.optional import Breaker, Link
 from read_side.portfolio import PORTFOLIOS, Portfolios
 from read_side.store import Checkpoint, Page, Rows
 from tests.projections.logs import Process, append, deposited, opened, process
@@ -32,8 +33,8 @@ PORTFOLIO_COUNT = 5
 
 
 @asynccontextmanager
-async def linked(redis_url: str, *, timeout: float = 1.0, breaker: Breaker | None = None) -> AsyncIterator[Link]:
-    link = Link(connect(redis_url, timeout=timeout), breaker=breaker or Breaker(0.01, 0.05))
+async def linked(redis_url: str, *, timeout: float = 1.0, breaker: Breaker | None = None) -> AsyncIterator[Link[Redis]]:
+    link = guarded(connect(redis_url, timeout=timeout), breaker=breaker or Breaker(0.01, 0.05))
     try:
         yield link
     finally:
@@ -99,7 +100,7 @@ async def more(counted: Counted, rounds: int = 15) -> None:
 
 
 @asynccontextmanager
-async def busy(database_url: str, redis_url: str) -> AsyncIterator[tuple[Link, Counted]]:
+async def busy(database_url: str, redis_url: str) -> AsyncIterator[tuple[Link[Redis], Counted]]:
     """Run a process with a projection, a hot copy and traffic."""
     async with process(database_url) as one, linked(redis_url) as link:
         hot = RedisHotCopy(link, one.signals)

@@ -22,9 +22,10 @@ from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.prices import PRICE_PROJECTOR
 from projections.returns import RETURNS_PROJECTOR
 from read_side.adapters import redis_rendered
-from read_side.adapters.redis_link import Breaker, Link, connect
+from read_side.adapters.redis_link import connect, guarded
 from read_side.adapters.redis_rendered import RedisRendered
 from read_side.analytics import Analytics, analytics_json
+from read_side.optional import Breaker
 from read_side.portfolio import PORTFOLIOS, Portfolios
 from read_side.price_table import PriceTable
 from read_side.prices import Prices
@@ -50,7 +51,7 @@ SECONDS = {"state": 300, "positions": 60, "weights": 300, "analytics": 900}
 async def copy_in(
     redis_url: str, *, timeout: float = 1.0, clock: float = NOON, settings: str = ""
 ) -> AsyncIterator[RedisRendered]:
-    link = Link(connect(redis_url, timeout=timeout), breaker=Breaker(0.01, 0.05))
+    link = guarded(connect(redis_url, timeout=timeout), breaker=Breaker(0.01, 0.05))
     copy = RedisRendered(link, settings=settings, clock=lambda: clock)
     try:
         yield copy

@@ -1,4 +1,4 @@
-"""A network between us and a server: forwards bytes, and can lose a reply, hold everything, or cut."""
+"""A network between us and a server: forwards bytes, and can lose a reply, be slow, swallow everything, or cut."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass
 class Proxy:
-    """Listens on 127.0.0.1 and forwards to the server that ``dial`` connects to."""
+    """Listens on 127.0.0.1 and forwards to the server that ``dial`` connects to.
+
+    ``latency`` are the seconds that every piece of what is sent waits on its way, in both directions. ``swallowed`` are
+    the bytes that were sent into the black hole.
+    """
 
     dial: Callable[[], Awaitable[Streams]]
     port: int = 0
     lost_replies: int = 0
+    latency: float = 0.0
+    swallowed: int = 0
     _lose: bool = False
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _hole: asyncio.Event | None = None
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+    _robbed: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def lose_next_reply(self) -> None:
         """The next request reaches the server, its reply is thrown away and both sides are cut."""
@@ -28,6 +37,28 @@ class Proxy:
         """Cut every connection that is open now."""
         for writer in list(self._writers):
             writer.close()
+
+    def black_hole(self) -> None:
+        """From now on nothing comes through and nobody is told, neither of bytes nor of a close, until `release`.
+
+        New connections are taken, and lead nowhere.
+        """
+        self._hole = self._hole or asyncio.Event()
+
+    def release(self) -> None:
+        """Let everything through again; connections that lost something in the hole are cut."""
+        if self._hole is not None:
+            self._hole.set()
+            self._hole = None
+        for writer in self._robbed:
+            writer.close()
+        self._robbed.clear()
+
+    async def until_swallowed(self, count: int) -> None:
+        """Return as soon as so many bytes are lost in the hole."""
+        while self.swallowed < count:
+            self._more.clear()
+            await self._more.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -49,24 +80,39 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, reply: bool) -> None:
         while data := await reader.read(65536):
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            if self._hole is not None:
+                self.swallowed += len(data)
+                self._robbed.add(writer)
+                self._more.set()
+                continue
             if reply and self._lose:
                 self._lose = False
                 self.lost_replies += 1
                 raise ConnectionResetError("reply lost on purpose")
             writer.write(data)
             await writer.drain()
+        if self._hole is not None:
+            await self._hole.wait()
         raise ConnectionResetError("closed by its peer")
 
 
+def to_port(port: int) -> Callable[[], Awaitable[Streams]]:
+    """Return what connects to a port of 127.0.0.1, for `proxy_to`."""
+    return lambda: asyncio.open_connection("127.0.0.1", port)
+
+
 @asynccontextmanager
-async def proxy_to(dial: Callable[[], Awaitable[Streams]]) -> AsyncIterator[Proxy]:
-    """Run a proxy to the server that ``dial`` connects to; its port is in ``port``."""
+async def proxy_to(dial: Callable[[], Awaitable[Streams]], *, port: int = 0) -> AsyncIterator[Proxy]:
+    """Run a proxy to the server that ``dial`` connects to; its port is in ``port``, a free one unless it is given."""
     proxy = Proxy(dial)
-    server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy._serve, "127.0.0.1", port)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
     finally:
+        proxy.release()
         proxy.cut()
         server.close()
         with suppress(TimeoutError):

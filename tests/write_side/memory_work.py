@@ -85,9 +85,10 @@ class MemoryWork:
 
     async def progress(self) -> list[Progress]:
         self._fail()
+        known = {policy: 0 for policy, _ in self.kept} | self.checkpoints
         return [
             Progress(policy, position, len(self.events) - position, sum(name == policy for name, _ in self.kept))
-            for policy, position in sorted(self.checkpoints.items())
+            for policy, position in sorted(known.items())
         ]
 
     async def page(self, limit: int, before: tuple[int, str] | None) -> list[ParkedRow]:

@@ -15,6 +15,8 @@ OWN: Final = (
     "OUTPUT_DIR",
     "BOOK_EXECUTIONS",
     "DELETE_FILES",
+    "API_KEYS",
+    "API_KEYS_FILE",
 )
 """Settings of the environment that the demo does not follow: invented trades are for no service but its own."""
 

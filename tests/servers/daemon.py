@@ -1,0 +1,202 @@
+"""A real server of the tests' own in a process group of its own: started, stopped, killed, frozen, started again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from api.embedded.identity import Identity, current
+from api.embedded.process import Child, Spawner, last_words, open_log, wait_until
+from tests.servers import guard
+
+PATIENCE = 240.0  # seconds for a start on a busy machine
+
+
+class Daemon:
+    """One server on a folder and ports that stay the same; it ends with this process, however that ends (Linux).
+
+    Use as a context manager, or pair `start` with `stop`. What it prints is in `log`. All methods block: within an
+    event loop that has other work, call them by ``asyncio.to_thread``.
+    """
+
+    name = "the server"
+
+    def __init__(self, folder: Path, *, ports: int = 1) -> None:
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ports = _ports(self.folder / "ports", ports)
+        self.log = self.folder / "server.log"
+        self._spawner: Spawner | None = None
+        self._guard: Child | None = None
+        self._since = 0  # where in the log this start begins
+        self._deadline = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The leader of its process group."""
+        assert self._guard is not None, f"{self.name} was not started"
+        return self._guard.pid
+
+    def prepare(self) -> None:
+        """Make in the folder what the server needs and lacks; nothing for most."""
+
+    def command(self) -> tuple[Path, dict[str, str], list[str]]:
+        """Return its working directory, its settings in the environment and its command line."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Return whether it does its work."""
+        raise NotImplementedError
+
+    def identity(self) -> Identity:
+        """Return as whom it runs."""
+        return current()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; raises RuntimeError with its last words when it does not."""
+        self.launch()
+        while not self.ready():
+            time.sleep(0.1)
+
+    def launch(self) -> None:
+        """Start it, and leave the wait until it is `ready` to the caller."""
+        assert not self.running(), f"{self.name} runs already"
+        self.prepare()
+        self._since = self.log.stat().st_size if self.log.exists() else 0
+        self._deadline = time.monotonic() + PATIENCE
+        place, settings, command = self.command()
+        self._spawner = Spawner()
+        self._guard = self._spawner.spawn(
+            [
+                sys.executable, "-I", "-S", guard.__file__, place,
+                *(f"{name}={value}" for name, value in settings.items()), "--", *command,
+            ],
+            identity=self.identity(),
+            death=signal.SIGTERM,
+            log=self.log,
+        )  # fmt: skip
+
+    def ready(self) -> bool:
+        """Return whether it answers; raises RuntimeError when it has ended, or has taken too long and is killed."""
+        if self.answers():
+            return True
+        if not self.running() or time.monotonic() > self._deadline:
+            self.kill()
+            raise RuntimeError(f"{self.name} did not start ({last_words(self.log, self._since)}): see {self.log}")
+        return False
+
+    def running(self) -> bool:
+        """Return whether it lives; frozen is alive."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """Shut it down in good order, and kill what is left of it after so many seconds; nothing if it is ended."""
+        if self._guard is not None and self.running():
+            self.thaw()
+            self._guard.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # killed below
+                self._guard.wait(seconds)
+        self.kill()
+
+    def kill(self) -> None:
+        """kill -9 of all of its processes; returns when they are gone. Nothing if it is ended."""
+        if self._guard is not None:
+            pid = self._guard.pid
+            if self._guard.poll() is None:
+                os.killpg(pid, signal.SIGKILL)
+                self._guard.wait()
+            assert wait_until(lambda: not members(pid), 20), f"{self.name} outlives a kill"
+        if self._spawner is not None:
+            self._spawner.close()
+        self._guard = self._spawner = None
+
+    def restart(self) -> None:
+        """Stop it, if it is not ended already, and start it on the same data and ports."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Let it do nothing and keep its connections, as a machine that swaps or a pause of its garbage collector."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        os.kill(self.pid, signal.SIGCONT)  # the guard alone goes on, to hear of its owner's death
+        assert wait_until(self._frozen, 10), f"{self.name} does not freeze"
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def _frozen(self) -> bool:
+        return all(state == "T" for pid, state in members(self.pid).items() if pid != self.pid)
+
+    def run(self, *command: str | Path) -> None:
+        """Run one of its tools to the end, into its log; raises RuntimeError when that fails."""
+        before = self.log.stat().st_size if self.log.exists() else 0
+        with open_log(self.log) as log:
+            code = subprocess.run(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                timeout=PATIENCE,
+                check=False,
+            ).returncode
+        if code != 0:
+            raise RuntimeError(f"a tool of {self.name} failed ({last_words(self.log, before)}): see {self.log}")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def members(group: int) -> dict[int, str]:
+    """Return the processes of a group that have not ended, with their states (Linux; elsewhere none is found)."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc") if Path("/proc/self/stat").exists() else ()):
+        try:
+            state, _, of_group = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # ended meanwhile
+            continue
+        if int(of_group) == group and state not in "ZX":
+            found[int(name)] = state
+    return found
+
+
+def _ports(path: Path, count: int) -> list[int]:
+    """Free ports of 127.0.0.1 that no outgoing connection gets (below the ephemeral ones), the last time's if can be.
+
+    The file keeps them, so that who starts the folder's server anew finds it at the same place.
+    """
+    kept = [int(word) for word in path.read_text().split()] if path.exists() else []
+    if len(kept) == count and all(map(_free, kept)):
+        return kept
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        if _free(port):
+            found.add(port)
+    path.write_text(" ".join(map(str, found)))
+    return list(found)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,102 @@
+"""Fixtures of real servers that run on TCP ports: Kafka, Elasticsearch, and a Valkey with a password.
+
+One Kafka and one Elasticsearch serve a test run, each started when the first test asks for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+import pytest
+
+from tests.servers.daemon import Daemon
+from tests.servers.elasticsearch import Elasticsearch
+from tests.servers.java import Missing
+from tests.servers.kafka import Kafka
+from tests.servers.proxy import Proxy, proxy_to, to_port
+from tests.servers.valkey import TcpValkey
+
+_numbers = itertools.count(1)
+
+D = TypeVar("D", bound=Daemon)
+
+
+def _started(server: D) -> Iterator[D]:
+    try:
+        server.start()
+    except Missing as error:
+        pytest.skip(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The Kafka of the run, which no test stops or freezes."""
+    yield from _started(Kafka(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+    """The Elasticsearch of the run, which no test stops or freezes."""
+    yield from _started(Elasticsearch(tmp_path_factory.mktemp("elasticsearch")))
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[Kafka]:
+    """A Kafka of the test's own, to be killed and frozen."""
+    yield from _started(Kafka(tmp_path / "kafka"))
+
+
+@pytest.fixture
+def own_elasticsearch(tmp_path: Path) -> Iterator[Elasticsearch]:
+    """An Elasticsearch of the test's own, to be killed and frozen."""
+    yield from _started(Elasticsearch(tmp_path / "elasticsearch"))
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[TcpValkey]:
+    """A Valkey of the test's own on a TCP port, with a password, to be killed and frozen."""
+    yield from _started(TcpValkey(tmp_path / "tcp-valkey"))
+
+
+@pytest.fixture
+def redis_by_url(own_redis: TcpValkey) -> str:
+    """The URL of a Valkey on a TCP port, with its password and a database other than the first."""
+    return own_redis.url
+
+
+@pytest.fixture
+async def kafka_proxy(kafka: Kafka) -> AsyncIterator[Proxy]:
+    """A proxy to the Kafka of the run: clients that begin at its port stay on it."""
+    async with proxy_to(to_port(kafka.far_port), port=kafka.proxy_port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def elasticsearch_proxy(elasticsearch: Elasticsearch) -> AsyncIterator[Proxy]:
+    """A proxy to the Elasticsearch of the run."""
+    async with proxy_to(to_port(elasticsearch.port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def topic() -> str:
+    """A topic's name that no other test has; nobody has made it."""
+    return f"test-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def index_prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
+    """What the names of all indices of one test begin with; they are deleted after it."""
+    prefix = f"test-{os.getpid()}-{next(_numbers)}-"
+    yield prefix
+    with httpx2.Client(base_url=elasticsearch.url, timeout=60) as client:
+        found = client.get(f"/_cat/indices/{prefix}*", params={"h": "index", "expand_wildcards": "all"})
+        for index in found.raise_for_status().text.split():
+            client.delete(f"/{index}").raise_for_status()
