@@ -44,9 +44,10 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(number, logging.INFO))
-    for library in ("alembic", "elastic_transport", "httpx2", "uvicorn"):
+    for library in ("alembic", "httpx2", "uvicorn"):
         logging.getLogger(library).setLevel(max(number, logging.WARNING))
-    # It calls an error, many times a second, what it tries again; what lasts is raised, and told by us.
+    # What these try again they tell many times a second; what lasts is raised, and told by us.
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 

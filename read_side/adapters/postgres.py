@@ -219,7 +219,7 @@ class PostgresViewStore:
                 yield connection
         except _LOST as error:
             raise StoreUnavailable(f"the views cannot be reached: {error}") from error
-        except psycopg.errors.SyntaxErrorOrAccessRuleViolation as error:
+        except psycopg.ProgrammingError as error:
             raise Broken(f"a view is not as this program makes it, rebuild it: {error}") from error
 
 

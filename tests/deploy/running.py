@@ -106,6 +106,7 @@ def files_of_the_image(target: Path) -> Iterator[Path]:
     """Make a folder with what the image has under /app, which nobody but root can write to, and nobody has after."""
     for folder in image.folders():
         shutil.copytree(folder, target / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run([sys.executable, "-m", "compileall", "-q", target], check=True)  # as the image has them
     paths = [target, *target.rglob("*")]
     for path in paths:
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -27,6 +27,7 @@ class Steps:
     done: Counter[str] = field(default_factory=Counter)
     shown: CopyCheckpoint | None = None
     """The last checkpoint of the index that is searched."""
+    commits: list[CopyCheckpoint] = field(default_factory=list)
     _live: str | None = None
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
     before: Callable[[str, int], Any] | None = None
@@ -55,6 +56,7 @@ class Steps:
 
     async def commit(self, index: CopyIndex, checkpoint: CopyCheckpoint) -> CopyIndex:
         committed = await self._step("commit", self.indexes.commit(index, checkpoint))
+        self.commits.append(checkpoint)
         if self.shown is not None and self._live == committed.name:
             self.shown = checkpoint
         await self._tell()

@@ -68,6 +68,7 @@ async def test_a_view_that_is_rebuilt_in_the_middle_of_a_scan(notes: World, numb
         held.go_on()
         await steps.until(lambda: steps.shown is not None and steps.shown.generation == generation)
         await notes.same(max(notes.history))
+    assert {each.generation for each in steps.commits} == {generation}
 
 
 async def test_a_log_of_another_epoch_is_another_copy(notes: World) -> None:

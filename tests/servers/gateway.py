@@ -176,7 +176,8 @@ class _Message:
 async def _connected(port: int, kept: dict[int, Streams]) -> Streams:
     """Return the connection to a process, the one that there is or a new one."""
     if port in kept and (kept[port][0].at_eof() or kept[port][1].is_closing()):
-        kept.pop(port)[1].transport.abort()
+        _, far = kept.pop(port)
+        far.transport.abort()
     if port not in kept:
         kept[port] = await asyncio.open_connection("127.0.0.1", port, limit=_LIMIT)
     return kept[port]
