@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -55,8 +55,13 @@ def flushes(registry: CollectorRegistry) -> Callable[[Flush], None]:
 
 
 @asynccontextmanager
-async def lags(source: Lags, signals: Signals, registry: CollectorRegistry) -> AsyncIterator[None]:
-    """Keep the gauges of the log and of the lag of every view, search copy (``copy/...``) and relay up to date."""
+async def lags(
+    source: Lags, signals: Signals, registry: CollectorRegistry, expected: Collection[str]
+) -> AsyncIterator[None]:
+    """Keep the gauges of the log and of the lag of every view, search copy (``copy/...``) and relay up to date.
+
+    Only of those that are ``expected``: what was switched off stands still, and is nothing to be alarmed about.
+    """
     head = Gauge("foliolog_log_position", "Position of the last event", registry=registry)
     head.set_function(lambda: signals.head)
     events = Gauge("foliolog_view_lag_events", "Events a view has yet to take", ["view"], registry=registry)
@@ -68,6 +73,8 @@ async def lags(source: Lags, signals: Signals, registry: CollectorRegistry) -> A
 
     async def measure() -> None:
         for lag in await source.lags():
+            if lag.view not in expected:
+                continue
             relay = lag.view.startswith("relay/")
             name = lag.view.removeprefix("relay/")
             (unsent if relay else events).labels(name).set(lag.events)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic
 
-from domain.errors import Broken, NotFound, NotYet
+from domain.errors import Broken, NotFound, NotYet, Unavailable
 from read_side.changes import BEGINNING, Changes
 from read_side.copies import CopyCheckpoint, CopyDifference, CopyIndex, CopyIndexes, follower_of
 from read_side.following import Followers
@@ -68,11 +68,12 @@ async def rebuild_copy(view: View[R], indexes: CopyIndexes, followers: Followers
     """Have the copy made anew beside the live one; return what it is once it is searched.
 
     Whoever leads the copy makes it. Raises ``NotFound`` where nobody ever has, ``Broken`` with what it says where it
-    has stopped, ``StoreUnavailable``.
+    has stopped, ``Unavailable`` where nobody leads it.
     """
     name = follower_of(view)
     build = await followers.anew(name)
     stopped_since: float | None = None
+    led = time.monotonic()
     while True:
         live = await indexes.live(view)
         if live is not None and live.checkpoint.build >= build:
@@ -84,6 +85,10 @@ async def rebuild_copy(view: View[R], indexes: CopyIndexes, followers: Followers
             stopped_since = stopped_since or time.monotonic()
             if time.monotonic() - stopped_since > _STOPPED:
                 raise Broken(f"{name} has stopped, and is made anew once it goes on: {lag.error}")
+        if await followers.led(name):
+            led = time.monotonic()
+        elif time.monotonic() - led > _STOPPED:
+            raise Unavailable(f"nobody keeps {name}: it is made anew once a projector with ELASTICSEARCH_URL runs")
         await asyncio.sleep(_LOOK)
 
 

@@ -68,7 +68,7 @@ class Relay:
                 await self._forget_ahead()
             lasted = asyncio.get_running_loop().time() - started
             failures = 0 if lasted > 2 * self.slowest else failures + 1
-            await asyncio.sleep(min(self.first_pause * 2**failures, self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(min(self.first_pause * 2 ** min(failures, 20), self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
 
     async def _lead(self, following: Following) -> None:
         try:

@@ -75,7 +75,7 @@ class Runner(Generic[R]):
                 await self._forget_ahead()
             lasted = asyncio.get_running_loop().time() - started
             failures = 1 if lasted > self.slowest else failures + 1
-            await asyncio.sleep(min(0.05 * 2**failures, self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(min(0.05 * 2 ** min(failures, 20), self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
 
     async def _follow(self, store: ProjectionStore) -> None:
         view = self.projector.view

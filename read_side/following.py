@@ -50,6 +50,9 @@ class Followers(Protocol):
         Raises ``NotFound`` where no follower of this name was ever led, ``StoreUnavailable``.
         """
 
+    async def led(self, name: str) -> bool:
+        """Return whether anybody leads this follower now; raises ``StoreUnavailable``."""
+
 
 class FollowerLeadership(Protocol):
     """Lets one process at a time lead a follower."""

@@ -29,19 +29,27 @@ async def watching(
 ) -> AsyncIterator[Mapping[str, health.Check]]:
     """Keep the gauges of what follows the log up to date; give the checks of it that do not belong to the views."""
     checks = {"worker": health.worker(parked)}
+    copies, relays = _followers(settings)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(gauges.lags(parts.views, parts.signals, registry))
+        expected = {*(each.view.name for each in PROJECTORS), *copies, *relays}
+        await stack.enter_async_context(gauges.lags(parts.views, parts.signals, registry, expected))
         await stack.enter_async_context(gauges.work(parked, registry))
-        if settings.elasticsearch_url is not None:
-            copies = {follower_of(view): f"search copy {view.name}" for view in COPIED}
+        if copies:
             checks["search copies"] = health.followers(parts.views, copies)
         lag = consumer_lag(settings)
         if lag is not None:
             stack.push_async_callback(lag.close)
             await stack.enter_async_context(gauges.consumers(lag, registry))
             checks["kafka"] = health.brokers(lag)
-            checks["relay"] = health.followers(parts.views, {f"relay/{settings.kafka_topic}": "relay"})
+            checks["relay"] = health.followers(parts.views, relays)
         yield checks
+
+
+def _followers(settings: Settings) -> tuple[dict[str, str], dict[str, str]]:
+    """Return how the search copies and the relay are called as parts, by follower; those that the settings have."""
+    copies = {follower_of(view): f"search copy {view.name}" for view in COPIED}
+    relays = {f"relay/{settings.kafka_topic}": "relay"}
+    return copies if settings.elasticsearch_url else {}, relays if settings.kafka_bootstrap_servers else {}
 
 
 def readiness(
@@ -55,7 +63,10 @@ def readiness(
 
     async def migrations() -> list[Part]:
         found = await revision(parts.pool)
-        return [Part("migrations", State.UP if found == NEWEST else State.DOWN, {"revision": found, "newest": NEWEST})]
+        state = State.UP if found == NEWEST else State.DOWN
+        if found is not None and found > NEWEST:
+            state = State.DEGRADED  # of a newer program, whose migrations this one can live with until it is replaced
+        return [Part("migrations", state, {"revision": found, "newest": NEWEST})]
 
     async def prices() -> list[Part]:
         members = {"position": table.position} | ({"error": table.error} if table.error else {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
@@ -35,6 +36,10 @@ def migrate(
         print("the log has a new epoch: search copies are made anew, and the relay publishes it from its beginning")
     if settings.kafka_bootstrap_servers is not None:
         from api.bootstrap.kafka import prepare_topic
+        from domain.errors import Unavailable
 
-        for line in asyncio.run(prepare_topic(settings)):
-            print(line)
+        try:
+            for line in asyncio.run(prepare_topic(settings)):
+                print(line)
+        except Unavailable as error:  # nothing of ours waits for Kafka
+            print(f"the topic is not made: {error}; `serve --role relay --make-topic` makes it later", file=sys.stderr)

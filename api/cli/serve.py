@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from api.embedded import Addresses, EmbeddedServers
 from api.security.keys import Keys
 from api.settings import Settings, is_loopback, read_settings
 from api.supervisor import Child, listen, supervise
-from domain.errors import Unavailable
+from domain.errors import FoliologError
 
 _AGAIN = 2.0
 _SWITCH = 0.0005
@@ -51,9 +51,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on (PORT, 8080).")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the embedded servers (DATA_DIR, .data).")] = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited socket that listens.")] = None,
-    make_topic: Annotated[
-        bool, typer.Option(hidden=True, help="The relay makes its topic, as `migrate` does.")
-    ] = False,
+    make_topic: Annotated[bool, typer.Option(help="The relay makes its topic, as `migrate` does.")] = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; requests in flight are finished."""
     for name, value in {"HOST": host, "PORT": port, "DATA_DIR": data_dir}.items():
@@ -98,7 +96,7 @@ async def _project(settings: Settings) -> None:
     async with bootstrap.projections(settings) as runners:
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
         serving.spare_the_collector()
-        await stopping.wait()
+        await _until(stopping, tasks)
         await asyncio.gather(*(end(task) for task in tasks))
 
 
@@ -123,9 +121,18 @@ async def _relay(settings: Settings, *, make_topic: bool) -> None:
         making = asyncio.create_task(_make_topic(settings)) if make_topic else None
         task = asyncio.create_task(relay.run())
         serving.spare_the_collector()
-        await stopping.wait()
+        await _until(stopping, [task])
         await end(making)
         await end(task)
+
+
+async def _until(stopping: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Wait for the end, and raise what has ended one of these before: they go on for ever, or the process does not."""
+    stopped = asyncio.create_task(stopping.wait())
+    ended, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    for task in ended - {stopped}:
+        task.result()
 
 
 async def _make_topic(settings: Settings) -> None:
@@ -136,8 +143,8 @@ async def _make_topic(settings: Settings) -> None:
         try:
             for line in await prepare_topic(settings):
                 log.info(line)
-        except Unavailable as error:
-            log.warning("the topic cannot be looked at yet", error=str(error))
+        except FoliologError as error:
+            log.warning("the topic cannot be made yet", error=str(error))
             await asyncio.sleep(_AGAIN)
         else:
             return

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, Self
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api.documented import problems
 from api.problems import Problem, RequestProblem
 from api.routing import Route
+from api.security.callers import is_stranger
 
 
 class State(StrEnum):
@@ -44,6 +46,25 @@ class Health(Protocol):
         """Return all parts: the event log, the migrations, each view with its lag, the hot copy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: a ``stranger`` has brought no API key where there are some."""
+
+    stranger: bool
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return who has sent this request."""
+        return cls(is_stranger(request.scope))
+
+
+def _no_parameters() -> None:
+    """What FastAPI documents of ``Asker``."""
+
+
+Asking = Annotated[Asker, Depends(_no_parameters)]
+
+
 def routes(health: Health, registry: CollectorRegistry) -> APIRouter:
     """Return the router of these."""
     router = APIRouter(route_class=Route, tags=["system"])
@@ -51,9 +72,11 @@ def routes(health: Health, registry: CollectorRegistry) -> APIRouter:
     async def get_alive() -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")
 
-    async def get_ready() -> Response:
+    async def get_ready(asker: Asking) -> Response:
         parts = await health.parts()
         told = [{"name": part.name, "state": part.state, **part.members} for part in parts]
+        if asker.stranger:  # an error can name a portfolio, or a server
+            told = [{name: value for name, value in part.items() if name != "error"} for part in told]
         down = [part.name for part in parts if part.state is State.DOWN]
         if down:
             raise RequestProblem(

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import Problem, RequestProblem
 from api.security import keys
-from api.security.callers import keep, key_of
+from api.security.callers import keep, keep_stranger, key_of
 from api.security.routes import is_open, needed
 
 _CHALLENGE: Final = 'Bearer realm="foliolog"'
@@ -29,19 +29,21 @@ _UNKNOWN_KEY: Final = Problem(
 def turned_away(known: keys.Keys, scope: Scope, headers: Mapping[bytes, bytes]) -> Problem | None:
     """Return the 401 for a request without a key that is known; else None, and its key is left in the scope.
 
+    On a path that is open to all a stranger is let in as one.
+
     It comes before everything else: a stranger does not learn which paths there are. The challenge names an error only
     where there was a token (RFC 6750, section 3).
     """
-    if is_open(scope["method"], scope["path"]):
-        return None
     scheme, _, token = headers.get(b"authorization", b"").strip().partition(b" ")
-    if scheme.lower() != b"bearer":
-        return _NO_KEY
-    key = known.of(token.strip())
-    if key is None:
-        return _UNKNOWN_KEY
-    keep(scope, key)
-    return None
+    bearer = scheme.lower() == b"bearer"
+    key = known.of(token.strip()) if bearer else None
+    if key is not None:
+        keep(scope, key)
+        return None
+    if is_open(scope["method"], scope["path"]):
+        keep_stranger(scope)
+        return None
+    return _UNKNOWN_KEY if bearer else _NO_KEY
 
 
 def guard(routes: Iterable[BaseRoute]) -> None:

@@ -13,11 +13,22 @@ from api.security.keys import Key
 ANONYMOUS: Final = "anonymous"
 MAX_USER: Final = 100
 _KEY: Final = "foliolog.key"
+_STRANGER: Final = "foliolog.stranger"
 
 
 def keep(scope: Scope, key: Key) -> None:
     """Leave the key that a request has brought in its scope."""
     scope[_KEY] = key
+
+
+def keep_stranger(scope: Scope) -> None:
+    """Leave in the scope of a request that it needed a key for more than is open to all, and brought none."""
+    scope[_STRANGER] = True
+
+
+def is_stranger(scope: Scope) -> bool:
+    """Whether who asks may know only what is open to all."""
+    return bool(scope.get(_STRANGER))
 
 
 def key_of(scope: Scope) -> Key | None:

@@ -34,8 +34,11 @@ def guarded(client: AsyncElasticsearch, prefix: str, *, breaker: Breaker | None 
     """Return the client with a breaker before it; ``prefix`` begins the names of what it may ask for."""
 
     async def touch() -> None:
-        with served():
-            await client.exists(index=f"{prefix}-any", id=CHECKPOINT)
+        try:
+            with served():
+                await client.exists(index=f"{prefix}-any", id=CHECKPOINT)
+        except ApiError as error:  # whatever it is that answers there: it is not what we can search in
+            raise StoreUnavailable(f"what answers in the place of Elasticsearch refuses us: {error}") from error
 
     return Link(client, name="search copy", touch=touch, close=client.close, lost=(StoreUnavailable,), breaker=breaker)
 

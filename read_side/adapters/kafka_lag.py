@@ -66,8 +66,11 @@ class KafkaLag:
             self._consumer = AIOKafkaConsumer(**self._options, isolation_level="read_committed")
             await self._admin.start()
             await self._consumer.start()
-        [described] = await self._admin.describe_topics([self._topic])
-        partitions = [TopicPartition(self._topic, each["partition"]) for each in described["partitions"]]
+        # To ask for the topic by its name would make it, where brokers make what they are asked for.
+        described = [each for each in await self._admin.describe_topics() if each["topic"] == self._topic]
+        partitions = [
+            TopicPartition(self._topic, each["partition"]) for topic in described for each in topic["partitions"]
+        ]
         if not partitions:
             raise KafkaError(f"there is no topic {self._topic}: run `./run migrate`")
         first = await self._consumer.beginning_offsets(partitions)

@@ -31,6 +31,13 @@ where view = %(name)s and position = %(before)s and epoch is not distinct from %
 returning position
 """
 _ANEW = "update app.checkpoints set generation = generation + 1 where view = %(name)s returning generation"
+LEADER_CLASS = 1718382441
+"""Class of the two-integer advisory locks of leaders; the second integer is a hash of the name led."""
+_LED = """
+select from pg_locks
+where locktype = 'advisory' and classid = %(class)s and objid = hashtext(%(name)s)::oid and objsubid = 2 and granted
+  and database = (select oid from pg_database where datname = current_database())
+"""
 _SAY = """
 update app.checkpoints set state = %(state)s, error = %(error)s, updated_at = now(),
        stopped_at = case when %(state)s = 'running' then null when state = 'stopped' then stopped_at else now() end
@@ -87,6 +94,9 @@ class PostgresFollowers:
         if not rows:
             raise NotFound(f"there is no follower {name!r}: none of this name was ever led")
         return cast(int, rows[0][0])
+
+    async def led(self, name: str) -> bool:
+        return bool(await _ask(self._connections, _LED, {"name": name, "class": LEADER_CLASS}))
 
 
 async def _ask(connections: Connections, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:

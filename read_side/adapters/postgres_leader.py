@@ -11,11 +11,9 @@ import psycopg
 
 from domain.errors import StoreUnavailable
 from read_side.adapters.postgres import Connection, PostgresViewStore
-from read_side.adapters.postgres_following import PostgresFollowing
+from read_side.adapters.postgres_following import LEADER_CLASS, PostgresFollowing
 from read_side.signals import Signals
 
-LEADER_CLASS = 1718382441
-"""Class of the two-integer advisory locks of leaders; the second integer is a hash of the name led."""
 _RETRY = 0.25
 
 

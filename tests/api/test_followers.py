@@ -67,9 +67,9 @@ async def test_a_follower_is_up_degraded_or_missing_and_never_down() -> None:
 
 
 async def test_metrics_tell_the_relay_from_views_and_copies() -> None:
-    told = Told(lag("copy/executions", events=3, seconds=0.25), lag("relay/a.b", events=5))
+    told = Told(lag("copy/executions", events=3, seconds=0.25), lag("relay/a.b", events=5), lag("relay/old"))
     registry = CollectorRegistry()
-    async with gauges.lags(told, Signals(), registry):
+    async with gauges.lags(told, Signals(), registry, {"copy/executions", "relay/a.b"}):
         assert await told.read.wait_for_head(1, 5)
     shown = generate_latest(registry).decode()
     assert 'foliolog_view_lag_events{view="copy/executions"} 3.0' in shown
@@ -77,3 +77,4 @@ async def test_metrics_tell_the_relay_from_views_and_copies() -> None:
     assert 'foliolog_relay_lag_events{relay="a.b"} 5.0' in shown
     assert 'foliolog_relay_stopped{relay="a.b"} 0.0' in shown
     assert "relay/" not in shown
+    assert "old" not in shown

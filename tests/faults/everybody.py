@@ -24,6 +24,8 @@ AMOUNT: Final = Decimal("1.01")
 """What every deposit of the traffic is."""
 ROWS: Final = 3
 USERS: Final = 1
+REST: Final = 0.05
+"""Seconds between two commands of a client: what is checked after each fault is the whole log."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Everybody:
     _progress: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def __post_init__(self) -> None:
-        self.traffic = Traffic(self.url, clients=2, name=f"{self.name}-T")
+        self.traffic = Traffic(self.url, clients=2, name=f"{self.name}-T", rest=REST)
 
     @property
     def portfolios(self) -> list[str]:
@@ -122,6 +124,7 @@ class Everybody:
             assert answer.status_code == 201, answer.text
             self.shares.setdefault(user, []).append(stocks)
             await self._tell()
+            await asyncio.sleep(REST)
 
     async def _report(self, http: httpx2.AsyncClient) -> None:
         service_id = self.first
@@ -134,6 +137,7 @@ class Everybody:
             assert not self.fills.keys() & set(ids)
             self.fills.update(zip(ids, part, strict=True))
             await self._tell()
+            await asyncio.sleep(REST)
 
     async def _read(self, http: httpx2.AsyncClient) -> None:
         """Ask for what was answered, again and again: it is there, and all figures are of one moment."""

@@ -20,6 +20,8 @@ class Traffic:
     clients: int = 8
     name: str = "T"
     """What the ids of the portfolios begin with."""
+    rest: float = 0.0
+    """Seconds between the answer of a command and the next one of the same client."""
     answered: dict[str, int] = field(default_factory=dict)
     retried: int = 0
     cut: int = 0
@@ -45,6 +47,7 @@ class Traffic:
         while not self.stopping:
             count += 1
             await self._until_answered(http, client, f"{self.name}{client}-{count}")
+            await asyncio.sleep(self.rest)
 
     async def _until_answered(self, http: httpx2.AsyncClient, client: int, key: str) -> None:
         while True:

@@ -16,7 +16,8 @@ from domain.errors import Unavailable
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import verify
 from read_side.adapters.postgres_builder import PostgresBuilder
-from read_side.adapters.postgres_leader import LEADER_CLASS, PostgresLeadership
+from read_side.adapters.postgres_following import LEADER_CLASS
+from read_side.adapters.postgres_leader import PostgresLeadership
 from read_side.portfolio import PORTFOLIOS
 from read_side.store import Checkpoint, Fenced, Page
 from tests.projections.logs import append, content, deposited, opened, process

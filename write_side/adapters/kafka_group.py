@@ -8,6 +8,7 @@ what ``commit`` is told.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
@@ -59,7 +60,8 @@ class KafkaGroup:
                 async with asyncio.timeout(_START):
                     await consumer.start()
             member = KafkaMember(consumer, self._topic, share)
-            consumer.subscribe([self._topic], listener=_Listener(member))
+            # By a pattern: to ask for the topic by its name would make it, where brokers make what they are asked for.
+            consumer.subscribe(pattern=f"{re.escape(self._topic)}$", listener=_Listener(member))
             yield member
         finally:
             await _leave(consumer)
