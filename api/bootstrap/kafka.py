@@ -6,7 +6,6 @@ import ssl
 from typing import Any
 
 from api.settings import Misconfigured, Settings
-from migrations.kafka import make_topic
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
@@ -38,6 +37,8 @@ async def prepare_topic(settings: Settings) -> list[str]:
 
     Raises ``Unavailable`` where Kafka cannot be reached or refuses, and as ``client_options`` does.
     """
+    from migrations.kafka import make_topic
+
     topic = settings.kafka_topic
     found = await make_topic(
         client_options(settings), topic, partitions=settings.kafka_partitions, replication=settings.kafka_replication

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from api.bootstrap.reading import reading
 from api.bootstrap.searching import indexes
 from api.settings import Settings
-from read_side.adapters.elasticsearch_index import ElasticsearchIndexes
 from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_builder import PostgresBuilder
 from read_side.adapters.postgres_changes import PostgresChanges
 from read_side.adapters.postgres_following import PostgresFollowers
 from write_side.adapters.postgres_log import PostgresLog
+
+if TYPE_CHECKING:
+    from read_side.adapters.elasticsearch_index import ElasticsearchIndexes
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,29 @@
-"""Search copies: what searches in them for those who answer, and what keeps them up for those who project."""
+"""Search copies: what searches in them for those who answer, and what keeps them up for those who project.
+
+Elasticsearch's client takes longer to load than all the rest of a process, so it is loaded where it is set.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
-
-from elasticsearch import AsyncElasticsearch
+from typing import TYPE_CHECKING, Any
 
 from api.bootstrap.reading import Reading
 from api.bootstrap.registry import PROJECTORS
 from api.settings import Settings
 from projections.copying import Copier
-from read_side.adapters.elasticsearch_index import ElasticsearchIndexes
-from read_side.adapters.elasticsearch_link import connect
-from read_side.adapters.elasticsearch_search import ElasticsearchSearch, guarded
 from read_side.adapters.postgres_changes import PostgresChanges
 from read_side.adapters.postgres_leader import PostgresLeadership
 from read_side.history import History
 from read_side.optional import Link
 from read_side.searching import CopiedViews
 from read_side.store import SearchableViewStore, View
+
+if TYPE_CHECKING:
+    from elasticsearch import AsyncElasticsearch
+
+    from read_side.adapters.elasticsearch_index import ElasticsearchIndexes
 
 COPIED: tuple[View[Any], ...] = tuple(each.view for each in PROJECTORS if each.view.copied)
 """The views that have a search copy where Elasticsearch is set."""
@@ -39,6 +42,9 @@ async def searching(
     if settings.elasticsearch_url is None:
         yield parts.views, None
         return
+    from read_side.adapters.elasticsearch_link import connect
+    from read_side.adapters.elasticsearch_search import ElasticsearchSearch, guarded
+
     prefix = settings.elasticsearch_prefix
     link = guarded(connect(settings.elasticsearch_url, _ANSWER), prefix)
     try:
@@ -55,6 +61,9 @@ async def indexes(settings: Settings) -> AsyncIterator[ElasticsearchIndexes | No
     if settings.elasticsearch_url is None:
         yield None
         return
+    from read_side.adapters.elasticsearch_index import ElasticsearchIndexes
+    from read_side.adapters.elasticsearch_link import connect
+
     async with connect(settings.elasticsearch_url, _WRITE) as client:
         yield ElasticsearchIndexes(client, settings.elasticsearch_prefix)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from api.bootstrap.executing import bookings
 from api.bootstrap.kafka import client_options
@@ -13,14 +13,12 @@ from api.bootstrap.reading import Reading, database_url_of, prepared, reading
 from api.bootstrap.rebalancing import rebalancing
 from api.bootstrap.sending import by_worker, sending
 from api.settings import Settings
-from read_side.adapters.kafka_lag import KafkaLag
 from read_side.adapters.postgres_work import PostgresWorkSource
 from read_side.price_table import PriceTable
 from read_side.prices import Prices
 from read_side.tail import Tail
 from read_side.work import ParkedWork
 from write_side.adapters.appender import Appender
-from write_side.adapters.kafka_group import KafkaGroup
 from write_side.adapters.postgres_log import connect
 from write_side.adapters.postgres_work import PostgresWork, PostgresWorkLeadership
 from write_side.batch import Recovery
@@ -30,6 +28,9 @@ from write_side.group_follower import GroupFollower
 from write_side.policies import RELAYED, Policy, policies
 from write_side.rebalance import Runs
 from write_side.work import Retries
+
+if TYPE_CHECKING:
+    from read_side.adapters.kafka_lag import KafkaLag
 
 
 class Worker(Protocol):
@@ -98,6 +99,8 @@ def consumer_lag(settings: Settings) -> KafkaLag | None:
     """Return what measures how far our consumer groups are; None without Kafka."""
     if settings.kafka_bootstrap_servers is None:
         return None
+    from read_side.adapters.kafka_lag import KafkaLag  # here and below: it takes long to load, and not all have Kafka
+
     groups = sorted(group_of(settings, policy) for policy in consumed(settings))
     return KafkaLag(client_options(settings), topic=settings.kafka_topic, groups=groups)
 
@@ -109,6 +112,8 @@ def _followers(settings: Settings, parts: Reading, chosen: Sequence[Policy]) -> 
     followers: list[Worker] = []
     for policy in chosen:
         if policy.name in elsewhere:
+            from write_side.adapters.kafka_group import KafkaGroup
+
             group = KafkaGroup(
                 client_options(settings), topic=settings.kafka_topic, group=group_of(settings, policy.name)
             )

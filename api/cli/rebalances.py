@@ -18,12 +18,12 @@ Ids = Annotated[
 @sentences
 def verify_rebalances(rebalance_ids: Ids = None, data_dir: DataDir = None) -> None:
     """Check recorded rebalances again from the log alone; exit code 1 where something does not hold."""
-    from api import bootstrap
+    from api.bootstrap.operating import operating
     from read_side.rebalance_verification import verified, verified_ones
 
     async def check(settings: Settings) -> tuple[int, int]:
         checked = bad = 0
-        async with bootstrap.operating(settings) as parts:
+        async with operating(settings) as parts:
             log = parts.history
             async for each in verified_ones(log, rebalance_ids) if rebalance_ids else verified(log, log):
                 checked += each.rebalance_id is not None

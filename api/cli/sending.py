@@ -32,10 +32,10 @@ def send_executions(every: Every = None, data_dir: DataDir = None) -> None:
     Exit code 0: all is sent, or there was nothing; 1: something failed, and goes first next time; 3: another run is
     sending. With --every it tells what fails and goes on.
     """
-    from api import bootstrap
+    from api.bootstrap.sending import sender
 
     async def run(settings: Settings) -> int:
-        async with bootstrap.sender(settings) as sending:
+        async with sender(settings) as sending:
             return await (_once(sending) if every is None else _again_and_again(sending, every))
 
     if code := on_database(run, data_dir):

@@ -80,20 +80,22 @@ def _run(main: Any) -> None:
 
 
 async def _answer(settings: Settings, listening: socket.socket, *, commands: bool, queries: bool) -> None:
-    from api import bootstrap, serving
+    from api import serving
     from api.app import create_app
+    from api.bootstrap.answering import http
 
-    async with bootstrap.http(settings, commands=commands, queries=queries) as deps:
+    async with http(settings, commands=commands, queries=queries) as deps:
         await serving.serve(create_app(deps), listening, shutdown_timeout=settings.shutdown_timeout)
 
 
 async def _project(settings: Settings) -> None:
-    from api import bootstrap, serving
+    from api import serving
+    from api.bootstrap.projecting import projections
     from read_side.tasks import end
 
     stopping = serving.stop_on_signals()
     sys.setswitchinterval(_SWITCH)
-    async with bootstrap.projections(settings) as runners:
+    async with projections(settings) as runners:
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
         serving.spare_the_collector()
         await _until(stopping, tasks)
@@ -101,10 +103,11 @@ async def _project(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    from api import bootstrap, serving
+    from api import serving
+    from api.bootstrap.working import working
 
     stopping = serving.stop_on_signals()
-    async with bootstrap.working(settings) as workers:
+    async with working(settings) as workers:
         for worker in workers:
             worker.start()
         serving.spare_the_collector()
@@ -113,11 +116,12 @@ async def _work(settings: Settings) -> None:
 
 
 async def _relay(settings: Settings, *, make_topic: bool) -> None:
-    from api import bootstrap, serving
+    from api import serving
+    from api.bootstrap.relaying import relaying
     from read_side.tasks import end
 
     stopping = serving.stop_on_signals()
-    async with bootstrap.relaying(settings) as relay:
+    async with relaying(settings) as relay:
         making = asyncio.create_task(_make_topic(settings)) if make_topic else None
         task = asyncio.create_task(relay.run())
         serving.spare_the_collector()

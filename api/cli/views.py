@@ -33,11 +33,11 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded serve
 @sentences
 def views(data_dir: DataDir = None) -> None:
     """Show where each view stands against the log."""
-    from api import bootstrap
+    from api.bootstrap.operating import operating
 
     async def show(settings: Settings) -> Table:
         table = Table("view", "position", "lag, events", "lag, seconds", "state", box=None, pad_edge=False)
-        async with bootstrap.operating(settings) as parts:
+        async with operating(settings) as parts:
             for lag in await parts.views.lags():
                 state = f"stopped: {lag.error}" if lag.stopped else "running"
                 table.add_row(lag.view, f"{lag.position:,}", f"{lag.events:,}", f"{lag.seconds:.1f}", state)
@@ -52,7 +52,8 @@ def rebuild(view: ViewOrCopy, data_dir: DataDir = None) -> None:
 
     A search copy is made anew from its view, by the process that keeps it.
     """
-    from api import bootstrap
+    from api.bootstrap.operating import operating
+    from api.bootstrap.registry import projector
     from projections.rebuild import rebuild as rebuild_view
 
     if view.startswith(PREFIX):
@@ -60,9 +61,9 @@ def rebuild(view: ViewOrCopy, data_dir: DataDir = None) -> None:
         return
 
     async def make(settings: Settings) -> Rebuilt:
-        projector = bootstrap.projector(view)
-        async with bootstrap.operating(settings) as parts:
-            return await rebuild_view(projector, parts.history, parts.builder)
+        found = projector(view)
+        async with operating(settings) as parts:
+            return await rebuild_view(found, parts.history, parts.builder)
 
     _say(on_database(make, data_dir))
 
@@ -73,7 +74,8 @@ def verify(view: ViewOrCopy, data_dir: DataDir = None) -> None:
 
     A search copy is compared with its view, every document with every row.
     """
-    from api import bootstrap
+    from api.bootstrap.operating import operating
+    from api.bootstrap.registry import projector
     from projections.rebuild import verify as verify_view
 
     if view.startswith(PREFIX):
@@ -81,9 +83,9 @@ def verify(view: ViewOrCopy, data_dir: DataDir = None) -> None:
         return
 
     async def compare(settings: Settings) -> Rebuilt:
-        projector = bootstrap.projector(view)
-        async with bootstrap.operating(settings) as parts:
-            return await verify_view(projector, parts.history, parts.builder)
+        found = projector(view)
+        async with operating(settings) as parts:
+            return await verify_view(found, parts.history, parts.builder)
 
     done = on_database(compare, data_dir)
     _say(done)
@@ -104,32 +106,33 @@ def park(
     data_dir: DataDir = None,
 ) -> None:
     """Tell a projection that has stopped to pass over the event it has stopped at."""
-    from api import bootstrap
+    from api.bootstrap.operating import operating
+    from api.bootstrap.registry import projector
 
     async def tell(settings: Settings) -> None:
-        projector = bootstrap.projector(view)
-        async with bootstrap.operating(settings) as parts:
-            lag = next(each for each in await parts.views.lags() if each.view == projector.view.name)
+        found = projector(view)
+        async with operating(settings) as parts:
+            lag = next(each for each in await parts.views.lags() if each.view == found.view.name)
             if not lag.stopped:
                 raise Failed(f"{view} has not stopped: only the event at which a projection stands can be passed over")
-            parked, stands_at = await parts.views.parked(projector.view), lag.position + 1
+            parked, stands_at = await parts.views.parked(found.view), lag.position + 1
             while stands_at in parked:
                 stands_at += 1
             if position != stands_at:
                 raise Failed(f"{view} has stopped at position {stands_at}, not at {position}: {lag.error}")
-            await parts.views.park(projector.view, position, reason=reason, actor=getpass.getuser())
+            await parts.views.park(found.view, position, reason=reason, actor=getpass.getuser())
 
     on_database(tell, data_dir)
     print(f"{view}: the event at position {position} is passed over")
 
 
 def _rebuild_copy(name: str, data_dir: Path | None) -> None:
-    from api import bootstrap
+    from api.bootstrap.operating import operating
     from projections.copy_checks import rebuild_copy
 
     async def make(settings: Settings) -> str:
         view = _copied(name)
-        async with bootstrap.operating(settings) as parts:
+        async with operating(settings) as parts:
             made = await rebuild_copy(view, _there(parts.indexes), parts.followers, parts.views)
         return f"{name}: build {made.build} is searched, at position {made.position:,}"
 
@@ -137,12 +140,12 @@ def _rebuild_copy(name: str, data_dir: Path | None) -> None:
 
 
 def _verify_copy(name: str, data_dir: Path | None) -> None:
-    from api import bootstrap
+    from api.bootstrap.operating import operating
     from projections.copy_checks import verify_copy
 
     async def compare(settings: Settings) -> Compared:
         view = _copied(name)
-        async with bootstrap.operating(settings) as parts:
+        async with operating(settings) as parts:
             return await verify_copy(view, parts.changes, parts.views, _there(parts.indexes))
 
     done = on_database(compare, data_dir)
@@ -156,9 +159,9 @@ def _verify_copy(name: str, data_dir: Path | None) -> None:
 
 def _copied(name: str) -> AnyView[Any]:
     """Return the view that this is the copy of; raises ``NotFound``."""
-    from api import bootstrap
+    from api.bootstrap.registry import projector
 
-    view = bootstrap.projector(name.removeprefix(PREFIX)).view
+    view = projector(name.removeprefix(PREFIX)).view
     if not view.copied:
         raise NotFound(f"view {view.name} has no search copy")
     return view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 
@@ -63,3 +64,18 @@ def test_the_import_rules_have_no_list_of_exceptions() -> None:
     assert "ignore_imports" not in rules
     assert "as_packages = false" not in rules
     assert "allow_indirect_imports" not in rules
+
+
+def test_a_process_loads_no_client_of_a_server_that_is_not_set_and_no_framework_that_it_does_not_need() -> None:
+    modules = ["answering", "projecting", "working", "operating", "relaying"]
+    loading = "\n".join(f"import api.bootstrap.{name}" for name in modules if name != "relaying")
+    assert _loaded(loading, "elasticsearch", "aiokafka") == ""
+    for name in ("projecting", "operating", "relaying"):
+        assert _loaded(f"import api.bootstrap.{name}", "fastapi", "numpy", "elasticsearch") == "", name
+
+
+def _loaded(statements: str, *packages: str) -> str:
+    """Return which of the packages are loaded after these statements, with spaces between them."""
+    program = f"{statements}\nimport sys\nprint(*(name for name in {packages!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
-from api import bootstrap
+from api.bootstrap.operating import operating
+from api.bootstrap.registry import PROJECTORS
+from api.bootstrap.searching import COPIED
 from api.settings import Settings
 from domain.execution import ExecutionBooked, ExecutionRecorded
 from domain.portfolio import RebalanceBooked
@@ -15,20 +17,21 @@ from tests.faults.everybody import LONG, Everybody
 from tests.faults.publishing import published_once, recorded
 
 
-async def everything_agrees(settings: Settings, everybody: Everybody) -> None:
+async def everything_agrees(settings: Settings, worked: Sequence[Everybody]) -> None:
     """Check all of it; ``settings`` say where the servers are, without a proxy before them."""
     assert settings.database_url is not None
-    await everybody.check()
     log, _ = await recorded(settings.database_url)
-    _once(everybody, [(stream, topic) for stream, topic, _ in log])
+    counted = Counter((stream, topic) for stream, topic, _ in log)
+    for everybody in worked:
+        await everybody.check()
+        _once(everybody, counted)
     await views_agree(settings, len(log))
     if settings.kafka_bootstrap_servers is not None:
         await published_once(settings.database_url, settings.kafka_bootstrap_servers, settings.kafka_topic)
 
 
-def _once(everybody: Everybody, log: Iterable[tuple[str, str]]) -> None:
+def _once(everybody: Everybody, counted: Mapping[tuple[str, str], int]) -> None:
     """Check that the log has every execution and its booking once, and every rebalance that was asked for once."""
-    counted = Counter(log)
     for fill in everybody.fills.values():
         stream = f"execution/{fill.service_id}"
         assert (counted[stream, ExecutionRecorded.TOPIC], counted[stream, ExecutionBooked.TOPIC]) == (1, 1)
@@ -38,12 +41,12 @@ def _once(everybody: Everybody, log: Iterable[tuple[str, str]]) -> None:
 
 async def views_agree(settings: Settings, position: int) -> None:
     """Check that every view, once it is at this position, is what the log makes of it, and so is every copy."""
-    async with bootstrap.operating(settings) as parts:
-        for projector in bootstrap.PROJECTORS:
+    async with operating(settings) as parts:
+        for projector in PROJECTORS:
             await parts.views.wait_for(projector.view, position, LONG)
             done = await verify(projector, parts.history, parts.builder)
             assert (done.position, done.differences) == (position, []), projector.view.name
         if parts.indexes is not None:
-            for view in bootstrap.COPIED:
+            for view in COPIED:
                 compared = await verify_copy(view, parts.changes, parts.views, parts.indexes)
                 assert compared.differences == [], view.name

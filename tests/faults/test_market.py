@@ -12,7 +12,8 @@ from redis import Redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from api.bootstrap import PROJECTORS, operating
+from api.bootstrap.operating import operating
+from api.bootstrap.registry import PROJECTORS
 from api.embedded import running
 from api.settings import Settings
 from projections.rebuild import verify

@@ -51,7 +51,7 @@ async def test_kafka_elasticsearch_and_redis_are_killed(given: World) -> None:
 
 
 async def test_kafka_elasticsearch_and_redis_are_frozen(given: World) -> None:
-    async with given.at_work() as everybody:
+    async with given.at_work(whole=True) as everybody:
         for server in given.optional:
             await asyncio.to_thread(server.freeze)
         try:
@@ -90,7 +90,7 @@ async def test_postgresql_is_killed(given: World) -> None:
 
 
 async def test_postgresql_is_frozen(given: World) -> None:
-    async with given.at_work(patient=True) as everybody:
+    async with given.at_work(patient=True, whole=True) as everybody:
         given.postgres.freeze()
         try:
             await everybody.unwell()
@@ -133,7 +133,7 @@ async def test_the_way_of_commands_to_postgresql_leads_nowhere_for_a_while(given
 
 
 async def test_a_copy_is_made_anew_while_clients_search_it(given: World) -> None:
-    async with given.at_work() as everybody:
+    async with given.at_work(whole=True) as everybody:
         before = await given.indexes("transactions")
         done = await given.told("rebuild", "copy/transactions")
         assert done.startswith("copy/transactions: ")
