@@ -72,6 +72,11 @@ class EventStore:
         self._cache.clear()
         self.reached = 0
 
+    async def head(self) -> int:
+        """Return the position of the last event, whichever process has recorded it, and remember it."""
+        self.reached = max(self.reached, head := await self._log.head())
+        return head
+
     async def load(self, cls: type[A], key: str) -> A | None:
         """Return the aggregate as the log has it now, or None where there is none; raises ``Broken``."""
         stream = cls.stream(key)
@@ -95,8 +100,7 @@ class EventStore:
         events = [event for aggregate in aggregates for event in aggregate.collect_events()]
         answer = await context.remember.answer(first, events) if context.remember is not None else None
         if not events and answer is None:
-            self.reached = max(self.reached, head := await self._log.head())
-            return Done(aggregate=first, version=first.version, position=head)
+            return Done(aggregate=first, version=first.version, position=await self.head())
         appended = await self._log.append(events, context, answer=answer, version=first.version)
         self.reached = max(self.reached, appended.position)
         for aggregate, before in zip(aggregates, versions, strict=True):
@@ -251,7 +255,7 @@ class EventStore:
     async def _loaded(self, cls: type[A], key: str) -> A | None:
         """Load the aggregate and remember a position that includes it."""
         aggregate = await self.load(cls, key)
-        self.reached = max(self.reached, await self._log.head())
+        await self.head()
         return aggregate
 
     async def _is_stale(self, cached: Aggregate | None) -> bool:
@@ -264,8 +268,7 @@ class EventStore:
     async def replay(self, context: Context) -> Done[Aggregate] | None:
         """Return the first answer of the idempotency key, None where there is none.
 
-        Commands that do something before they append ask this first (decision 3). Raises ``KeyReused`` when it was
-        another request.
+        Commands that do something before they append ask this first (decision 3). Raises ``KeyReused``.
         """
         remember = context.remember
         if remember is None or (stored := await self._log.remembered(remember.caller, remember.key)) is None:

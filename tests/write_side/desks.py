@@ -49,14 +49,15 @@ class Quoted:
 
 @dataclass
 class Followed:
-    """``ModelsOf``: what the view says, and the positions it was asked for."""
+    """``ModelsOf``: what the view says from a position on, and the positions it was asked for."""
 
     models: dict[str, list[str]] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
+    known_from: int = 0
 
     async def of_portfolio(self, portfolio_id: str, at_least: int) -> Sequence[str]:
         self.asked.append(at_least)
-        return self.models.get(portfolio_id, [])
+        return self.models.get(portfolio_id, []) if at_least >= self.known_from else []
 
 
 class CutOff(MemoryLog):

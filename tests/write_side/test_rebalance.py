@@ -165,6 +165,16 @@ async def test_a_portfolio_alone_is_one_append_or_none(desk: Desk, log: CutOff) 
     assert (await RebalancePortfolio(portfolio_id="A").handle(desk.runs, keyed("k"))).done.replayed
 
 
+async def test_nothing_is_refused_by_a_view_that_has_not_seen_the_end_of_the_log(desk: Desk, log: CutOff) -> None:
+    await desk.open("A")
+    await desk.model("A")
+    desk.followed.known_from = await log.head()
+    desk.store.forget()  # as in another process, which has heard nothing yet
+    outcome = await RebalancePortfolio(portfolio_id="A").handle(desk.runs, by())
+    assert outcome.results
+    assert desk.followed.asked == [0, desk.followed.known_from]
+
+
 async def test_the_view_is_asked_as_of_what_the_caller_knows_and_checked_in_the_log(desk: Desk, log: CutOff) -> None:
     await desk.open("A")
     await desk.model("A")

@@ -47,9 +47,9 @@ async def model_of(
         if portfolio_id not in model.portfolios:
             raise NoModel(f"portfolio {portfolio_id} does not follow model {model_id}")
         return model
-    known = await models.of_portfolio(portfolio_id, max(at_least, store.reached))
-    loaded = (await store.load_many(InvestmentModel, known)).values()
-    followed = [model for model in loaded if not model.deleted and portfolio_id in model.portfolios]
+    followed = await _followed(store, models, portfolio_id, max(at_least, store.reached))
+    if len(followed) != 1:  # no refusal by a view that has not seen what another process has just recorded
+        followed = await _followed(store, models, portfolio_id, max(at_least, await store.head()))
     if not followed:
         raise NoModel(f"portfolio {portfolio_id} follows no model: add it to one, or give another portfolio")
     if len(followed) > 1:
@@ -59,3 +59,10 @@ async def model_of(
             f"portfolio {portfolio_id} follows {len(followed)} models, {named}{more}: choose one by model_id"
         )
     return followed[0]
+
+
+async def _followed(store: EventStore, models: ModelsOf, portfolio_id: str, at_least: int) -> list[InvestmentModel]:
+    """Return the models that the portfolio follows, by a view that includes the log up to this position."""
+    known = await models.of_portfolio(portfolio_id, at_least)
+    loaded = (await store.load_many(InvestmentModel, known)).values()
+    return [model for model in loaded if not model.deleted and portfolio_id in model.portfolios]
