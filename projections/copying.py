@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 from dataclasses import dataclass, field
 from typing import Generic
 from uuid import UUID
@@ -19,6 +18,7 @@ from read_side.following import FollowerLeadership, Following, Stand
 from read_side.history import History
 from read_side.signals import Signals
 from read_side.store import Fenced, R, View
+from read_side.tasks import pause
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Copier(Generic[R]):
                     await self._follow(following)
             except Unavailable as error:
                 log.warning("search copy interrupted", copy=self.name, error=str(error))
-            except Exception as error:
+            except Exception as error:  # a defect of ours: told, and the round is begun again
                 log.exception("search copy failed", copy=self.name, error=str(error))
             finally:
                 self.leading = False
@@ -109,8 +109,7 @@ class Copier(Generic[R]):
             return
 
     async def _pause(self, failures: int) -> None:
-        longest = min(self.soonest * 2 ** min(failures - 1, 20), self.slowest)
-        await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311
+        await asyncio.sleep(pause(failures - 1, self.soonest, self.slowest))
 
 
 class _Rounds(Generic[R]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass, field
 
 import structlog
@@ -17,7 +16,7 @@ from read_side.history import History
 from read_side.publishing import Part, Publisher, Topic
 from read_side.signals import Signals
 from read_side.store import Checkpoint, Fenced
-from read_side.tasks import end
+from read_side.tasks import end, pause
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +60,14 @@ class Relay:
                     await self._lead(following)
             except (Unavailable, Fenced, Broken) as error:
                 self._say(str(error))
-            except Exception as error:
+            except Exception as error:  # a defect of ours: told, and it begins again at its checkpoint
                 log.exception("relay failed", topic=self.topic.name, error=str(error))
             finally:
                 self.leading = False
                 await self._forget_ahead()
             lasted = asyncio.get_running_loop().time() - started
             failures = 0 if lasted > 2 * self.slowest else failures + 1
-            await asyncio.sleep(min(self.first_pause * 2 ** min(failures, 20), self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(pause(failures, self.first_pause, self.slowest))
 
     async def _lead(self, following: Following) -> None:
         try:
@@ -76,7 +75,7 @@ class Relay:
                 await self._publish_all(following, publisher)
         except Fenced:
             raise
-        except Exception as error:
+        except Exception as error:  # said to people, and raised
             await following.stopped(str(error) or type(error).__name__)
             raise
 

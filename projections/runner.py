@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Collection, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from projections.stretch import Stretch, next_stretch
 from read_side.history import History
 from read_side.signals import Signals
 from read_side.store import Checkpoint, Fenced, HotCopy, Page, ProjectionStore, R
-from read_side.tasks import end
+from read_side.tasks import end, pause
 
 _NOWHERE = Checkpoint(-1, -1)
 
@@ -75,7 +74,7 @@ class Runner(Generic[R]):
                 await self._forget_ahead()
             lasted = asyncio.get_running_loop().time() - started
             failures = 1 if lasted > self.slowest else failures + 1
-            await asyncio.sleep(min(0.05 * 2 ** min(failures, 20), self.slowest) * random.uniform(0.5, 1.0))  # noqa: S311
+            await asyncio.sleep(pause(failures, 0.05, self.slowest))
 
     async def _follow(self, store: ProjectionStore) -> None:
         view = self.projector.view

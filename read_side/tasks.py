@@ -1,8 +1,9 @@
-"""Ending background tasks for sure."""
+"""Background tasks: ended for sure, and how long they pause before they try again."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 _AGAIN = 1.0
@@ -19,3 +20,11 @@ async def end(task: asyncio.Task[Any] | None) -> None:
         await asyncio.wait([task], timeout=_AGAIN)
     if task is not None and not task.cancelled():
         task.exception()
+
+
+def pause(failures: int, first: float, longest: float) -> float:
+    """Return seconds to wait after so many failures in a row: twice as many each time, up to ``longest``, jittered.
+
+    However often it failed: twice as many for ever is more than a number holds after a night.
+    """
+    return min(first * 2 ** min(failures, 20), longest) * random.uniform(0.5, 1.0)  # noqa: S311  (nothing is guarded by it)

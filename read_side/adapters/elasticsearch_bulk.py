@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import Any
 
 from elasticsearch import ApiError, AsyncElasticsearch
@@ -11,6 +10,7 @@ from elasticsearch import ApiError, AsyncElasticsearch
 from domain.errors import Broken, StoreUnavailable
 from read_side.adapters.elasticsearch_link import served
 from read_side.store import Fenced
+from read_side.tasks import pause
 
 _NEWER = 409
 """The index has the row as it was changed later, or has it already."""
@@ -36,7 +36,7 @@ class Bulk:
         reason = ""
         for attempt in range(self._attempts):
             if attempt:
-                await asyncio.sleep(min(self._pause * 2 ** (attempt - 1), _LONGEST) * random.uniform(0.5, 1.0))  # noqa: S311
+                await asyncio.sleep(pause(attempt - 1, self._pause, _LONGEST))
             try:
                 refused = await self._send(lines)
             except StoreUnavailable as error:
