@@ -27,4 +27,5 @@ def pause(failures: int, first: float, longest: float) -> float:
 
     However often it failed: twice as many for ever is more than a number holds after a night.
     """
-    return min(first * 2 ** min(failures, 20), longest) * random.uniform(0.5, 1.0)  # noqa: S311  (nothing is guarded by it)
+    most: float = min(first * 2 ** min(failures, 20), longest)
+    return most * random.uniform(0.5, 1.0)  # noqa: S311  (nothing is guarded by it)
