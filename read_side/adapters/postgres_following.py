@@ -34,7 +34,7 @@ _ANEW = "update app.checkpoints set generation = generation + 1 where view = %(n
 LEADER_CLASS = 1718382441
 """Class of the two-integer advisory locks of leaders; the second integer is a hash of the name led."""
 _LED = """
-select from pg_locks
+select true from pg_locks
 where locktype = 'advisory' and classid = %(class)s and objid = hashtext(%(name)s)::oid and objsubid = 2 and granted
   and database = (select oid from pg_database where datname = current_database())
 """
@@ -104,6 +104,6 @@ async def _ask(connections: Connections, query: str, arguments: dict[str, Any]) 
     try:
         async with connections() as connection, asyncio.timeout(_LIMIT):
             cursor = await connection.execute(query, arguments, prepare=True)
-            return cast(list[tuple[Any, ...]], await cursor.fetchall()) if cursor.description else []
+            return cast(list[tuple[Any, ...]], await cursor.fetchall()) if cursor.description is not None else []
     except _LOST as error:
         raise StoreUnavailable(f"where {arguments['name']} stands cannot be reached: {error}") from error

@@ -16,7 +16,7 @@ from domain.errors import Unavailable
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import verify
 from read_side.adapters.postgres_builder import PostgresBuilder
-from read_side.adapters.postgres_following import LEADER_CLASS
+from read_side.adapters.postgres_following import LEADER_CLASS, PostgresFollowers
 from read_side.adapters.postgres_leader import PostgresLeadership
 from read_side.portfolio import PORTFOLIOS
 from read_side.store import Checkpoint, Fenced, Page
@@ -52,6 +52,18 @@ async def leaders(database_url: str) -> list[int]:
             (LEADER_CLASS,),
         )
         return [pid for (pid,) in await cursor.fetchall()]
+
+
+@pytest.mark.parametrize("name", ["copy/transactions", "copy/executions", "copy/rebalances", "relay"])
+async def test_anybody_is_told_whether_a_follower_is_led(database_url: str, empty_database_url: str, name: str) -> None:
+    async with process(database_url) as one:
+        followers = PostgresFollowers(one.pool.connection)
+        assert not await followers.led(name)
+        async with PostgresLeadership(empty_database_url, one.signals).follow(name):
+            assert not await followers.led(name)  # that is another database's
+        async with PostgresLeadership(database_url, one.signals).follow(name):
+            assert await followers.led(name)
+            assert not await followers.led("another")
 
 
 async def test_one_leads_and_the_other_takes_over_after_kill_9(database_url: str) -> None:

@@ -118,7 +118,7 @@ class PostgresWork:
         try:
             async with self._connections() as connection, asyncio.timeout(_LIMIT):
                 cursor = await connection.execute(query, arguments, prepare=True)
-                return cast(list[tuple[Any, ...]], await cursor.fetchall()) if cursor.description else []
+                return cast(list[tuple[Any, ...]], await cursor.fetchall()) if cursor.description is not None else []
         except _LOST as error:
             raise StoreUnavailable(f"what policies have done cannot be reached: {error}") from error
 
