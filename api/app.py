@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
-from fastapi.routing import APIRoute
+from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
@@ -46,6 +46,7 @@ from api.errors import Answers, OwnBody
 from api.metrics import HttpMetrics, InFlight
 from api.middleware import Http
 from api.queries.system import Health
+from api.routing import Route, Router
 from api.security.admission import guard
 from api.security.documented import secured
 from api.security.keys import Keys
@@ -147,12 +148,13 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
         if self.openapi_schema is None:
-            document = super().openapi()
+            routes = [route.documented() for route in self.routes if isinstance(route, Route)]
+            document = get_openapi(title=self.title, version=self.version, description=self.description, routes=routes)
             tidied(document)
-            routes = [route for route in self.routes if isinstance(route, APIRoute)]
             with_whole_examples(document, routes)
             secured(document, routes, guarded=self._guarded)
-        return super().openapi()
+            self.openapi_schema = document
+        return self.openapi_schema
 
 
 def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application:
@@ -185,7 +187,7 @@ def create_app(deps: Deps, *, own_bodies: Sequence[OwnBody] = ()) -> Application
     return app
 
 
-def _routers(deps: Deps, app: Application) -> list[APIRouter]:
+def _routers(deps: Deps, app: Application) -> list[Router]:
     """Return all routers, those asked most first: a request is matched against one route after the other."""
     asked, told, clock = deps.queries, deps.commands, deps.clock
     routers = []

@@ -1,7 +1,8 @@
-"""The route class of our endpoints: FastAPI documents them by their signature, a request takes the short way.
+"""The routes of our endpoints: FastAPI documents them by their signature, a request takes the short way.
 
 FastAPI's own way from a request to the arguments costs 50 to 110 us of processor time, more than all the rest of a
-read. So every parameter of our endpoints is one of three things, each read directly: a path parameter (``str``), a
+read, and what it finds out of a signature for it 4 ms a route, at every start: it is asked for the document only. So
+every parameter of our endpoints is one of three things, each read directly: a path parameter (``str``), a
 class that reads itself from the request (``Annotated[Reading, Depends(...)]``, where the dependency is a function whose
 signature FastAPI documents), or one body model (``api.bodies.Body``).
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self, cast
 
-from fastapi import Path
+import starlette.routing
+from fastapi import APIRouter, Path
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -35,14 +37,21 @@ class ReadsItself(Protocol):
         """Return the parameter; raises ``RequestProblem``."""
 
 
-class Route(APIRoute):
-    """An ``APIRoute`` with the short way. Add its router's ``routes`` to the application; do not include it."""
+class Route(starlette.routing.Route):
+    """A route with the short way; made by a ``Router``, whose ``routes`` are added to the application."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        options["operation_id"] = options.get("operation_id") or endpoint.__name__
-        super().__init__(path, endpoint, **options)
+        methods = {method.upper() for method in options["methods"] or ["GET"]}
+        self.operation_id = options["operation_id"] = options.get("operation_id") or endpoint.__name__
+        super().__init__(path, endpoint, include_in_schema=options["include_in_schema"])
+        self.methods = methods  # HEAD is answered where it was asked for
         self.app = _short_way(endpoint)
         self._literal = path.partition("{")[0]
+        self._options = options
+
+    def documented(self) -> APIRoute:
+        """Return what FastAPI makes the OpenAPI document from."""
+        return APIRoute(self.path, self.endpoint, **self._options)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match as FastAPI does, without converters and mounts, which these routes do not have."""
@@ -54,6 +63,14 @@ class Route(APIRoute):
             return Match.NONE, {}
         match = Match.FULL if scope["method"] in (self.methods or ()) else Match.PARTIAL
         return match, {"endpoint": self.endpoint, "path_params": found.groupdict(), "route": self}
+
+
+class Router(APIRouter):
+    """Makes a ``Route`` of each endpoint, under these tags."""
+
+    def __init__(self, *tags: str) -> None:
+        # FastAPI's router makes them and puts them into its list, no more.
+        super().__init__(route_class=cast(type[APIRoute], Route), tags=list(tags))
 
 
 def _short_way(endpoint: Callable[..., Any]) -> ASGIApp:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 import msgspec
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.commands.calls import Call, Calling
@@ -16,7 +15,7 @@ from api.documented import COMMAND_PROBLEMS, answered, examples
 from api.envelope import UNREADABLE, refusals
 from api.numbers import loads
 from api.problems import Misfit, RequestProblem, unfit
-from api.routing import Route
+from api.routing import Router
 from api.shown_allocations import (
     ALLOCATION,
     ALLOCATION_ACCEPTED,
@@ -102,9 +101,9 @@ async def _answer(
     return await call.answer(command, render, status=201, headers={_HASH: digest})
 
 
-def routes(store: EventStore, clock: Callable[[], datetime]) -> APIRouter:
+def routes(store: EventStore, clock: Callable[[], datetime]) -> Router:
     """Return the router of these commands over this store."""
-    router = APIRouter(route_class=Route, tags=["asset allocation"])
+    router = Router("asset allocation")
 
     @router.post(
         "/portfolio",

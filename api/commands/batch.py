@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Final, NoReturn, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +16,7 @@ from api.documented import BODILESS_PROBLEMS, answered
 from api.errors import of_ours
 from api.problems import RequestProblem
 from api.received import prefers_later
-from api.routing import Route
+from api.routing import Router
 from api.seed_001 import refusals
 from api.shown_batches import BATCH, BatchId, BatchShown, SendShown, number_of
 from domain.base import Aggregate, Event
@@ -79,9 +79,9 @@ async def _when(
 WhenAsked = Annotated[When, Depends(_when)]
 
 
-def routes(batches: Batches) -> APIRouter:
+def routes(batches: Batches) -> Router:
     """Return the router of these commands."""
-    router = APIRouter(route_class=Route, tags=["batches"])
+    router = Router("batches")
 
     async def run(call: Calling, command: Callable[[Context], Awaitable[Done[Aggregate]]]) -> Response:
         """Answer the command; a failure that is recorded tells the position from which on it can be seen."""

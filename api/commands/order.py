@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.responses import Response
 
 from api.commands.calls import Call, Calling
 from api.documented import BODILESS_PROBLEMS, answered, problems
-from api.routing import Route
+from api.routing import Router
 from api.shown_orders import ORDERS_CANCELLED, ORDERS_TOLD, OrdersToldShown
 from domain.base import Aggregate, Event
 from domain.errors import Broken
@@ -32,9 +32,9 @@ _HEADERS: Final = ("X-Position", "ETag", "Idempotency-Replayed")
 RebalanceId = Annotated[str, Path(description="Id of the rebalance.")]
 
 
-def routes(desk: OrderDesk) -> APIRouter:
+def routes(desk: OrderDesk) -> Router:
     """Return the router of these commands."""
-    router = APIRouter(route_class=Route, tags=["orders"])
+    router = Router("orders")
 
     async def run(call: Call, command: SendOrders | CancelOrders) -> Response:
         async def handle(context: Context) -> Done[Aggregate]:

@@ -7,7 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import InitErrorDetails
 from starlette.responses import Response
@@ -16,7 +15,7 @@ from api.bodies import Body, BusinessTime, fits
 from api.commands.calls import Calling
 from api.documented import COMMAND_PROBLEMS, answered, examples, problems
 from api.numbers import Number, wrong
-from api.routing import Route
+from api.routing import Router
 from api.shown import PRICES_TAKEN, PricesTaken
 from domain.base import Event
 from domain.portfolio.rules import CASH, wrong_instrument_id
@@ -80,9 +79,9 @@ async def _body(upload: PriceUpload, _: Sequence[Event]) -> bytes:
     return upload_json(upload.created_on, len(upload.prices))
 
 
-def routes(store: EventStore, clock: Callable[[], datetime]) -> APIRouter:
+def routes(store: EventStore, clock: Callable[[], datetime]) -> Router:
     """Return the router of this command over this store."""
-    router = APIRouter(route_class=Route, tags=["prices"])
+    router = Router("prices")
 
     @router.post(
         "/api/v1/prices",

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from api.bodies import Body, Text, fits
 from api.commands.calls import Calling
 from api.documented import COMMAND_PROBLEMS, answered, examples, problems
 from api.problems import Misfit, RequestProblem, unfit
-from api.routing import Route
+from api.routing import Router
 from api.shown import SECURITY_NAMED, NamedSecurity
 from domain.base import Event
 from domain.portfolio.rules import wrong_instrument_id
@@ -68,9 +68,9 @@ async def _body(security: Security, _: Sequence[Event]) -> bytes:
     return security_json(security)
 
 
-def routes(store: EventStore, clock: Callable[[], datetime]) -> APIRouter:
+def routes(store: EventStore, clock: Callable[[], datetime]) -> Router:
     """Return the router of this command over this store."""
-    router = APIRouter(route_class=Route, tags=["securities"])
+    router = Router("securities")
 
     @router.put(
         "/api/v1/securities/{security_id}",

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.responses import Response
 
 from api.commands.calls import Calling
 from api.documented import BODILESS_PROBLEMS, answered, problems
-from api.routing import Route
+from api.routing import Router
 from api.shown_work import PARKED, ParkedEventDone
 from domain.base import Aggregate, Event
 from domain.errors import Broken, NotFound
@@ -23,9 +23,9 @@ from write_side.work import Parked, Retries
 _POSITION = re.compile(r"[1-9][0-9]{0,17}\Z")
 
 
-def routes(retries: Retries) -> APIRouter:
+def routes(retries: Retries) -> Router:
     """Return the router of this command."""
-    router = APIRouter(route_class=Route, tags=["work"])
+    router = Router("work")
 
     @router.post(
         "/api/v1/work/parked/{policy}/{position}/retry",

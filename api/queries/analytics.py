@@ -7,14 +7,14 @@ from datetime import date
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.reading import ReadingAt
-from api.routing import PortfolioId, Route
+from api.routing import PortfolioId, Router
 from api.shown_analytics import ANALYTICS, PERFORMANCE, Performance, PortfolioAnalytics
 from read_side.analytics import Analytics
 
@@ -64,9 +64,9 @@ async def _span(
     """What FastAPI documents of ``Span``."""
 
 
-def routes(analytics: Analytics) -> APIRouter:
+def routes(analytics: Analytics) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["portfolios"])
+    router = Router("portfolios")
 
     @router.get(
         "/api/v1/portfolio/{portfolio_id}/analytics",

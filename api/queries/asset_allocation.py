@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +13,7 @@ from api.documented import answered
 from api.envelope import refusals
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.shown_allocations import ALLOCATION_FOUND, TRANSACTIONS_FOUND, AllocationFound, TransactionsFound
 from read_side.asset_allocation import Allocations, allocation_json, transactions_json
 
@@ -73,9 +73,9 @@ async def _whose(
     """What FastAPI documents of ``Whose``."""
 
 
-def routes(allocations: Allocations) -> APIRouter:
+def routes(allocations: Allocations) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["asset allocation"])
+    router = Router("asset allocation")
 
     @router.get(
         "/portfolio/{user_id}",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.documented import answered
 from api.queries.listing import ListingOf, told_as_parameters
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.seed_001 import refusals
 from api.shown_batches import (
     BATCH,
@@ -28,9 +27,9 @@ _JSON = "application/json"
 _PROBLEMS = ("invalid-request", "internal-error", "store-unavailable", "projection-behind")
 
 
-def routes(batches: Batches) -> APIRouter:
+def routes(batches: Batches) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["batches"])
+    router = Router("batches")
 
     @router.get(
         "/api/v1/batches",

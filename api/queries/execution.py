@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Final, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.documented import answered
 from api.queries.listing import ListingOf, told_as_parameters
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.seed_001 import refusals, refuse
 from api.shown_executions import (
     EXECUTION,
@@ -70,9 +70,9 @@ async def _part(
     """What FastAPI documents of ``Part``."""
 
 
-def routes(executions: Executions) -> APIRouter:
+def routes(executions: Executions) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["executions"])
+    router = Router("executions")
 
     @router.get(
         "/api/v1/executions",

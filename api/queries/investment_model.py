@@ -6,14 +6,14 @@ import re
 from typing import Annotated, Any, Final, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.shown_models import MODEL, MODEL_CHANGED, ModelShown
 from read_side.investment_model import SORTS, InvestmentModels, list_json, row_json
 
@@ -87,9 +87,9 @@ async def _part(
     """What FastAPI documents of ``Part``."""
 
 
-def routes(models: InvestmentModels) -> APIRouter:
+def routes(models: InvestmentModels) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["models"])
+    router = Router("models")
 
     @router.get(
         "/api/v1/models/{model_id}",

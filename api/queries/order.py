@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Path
+from fastapi import Depends, Header, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.documented import answered, problems
 from api.queries.reading import ReadingAt
 from api.received import received
-from api.routing import Route
+from api.routing import Router
 from api.shown_orders import ORDERS, ORDERS_CSV, OrdersShown
 from domain.values import ONE, ZERO
 from read_side.order import Orders
@@ -56,9 +56,9 @@ async def _form(
     """What FastAPI documents of ``Form``."""
 
 
-def routes(orders: Orders) -> APIRouter:
+def routes(orders: Orders) -> Router:
     """Return the router of this query."""
-    router = APIRouter(route_class=Route, tags=["orders"])
+    router = Router("orders")
 
     @router.get(
         "/api/v1/rebalances/{rebalance_id}/orders",

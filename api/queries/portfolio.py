@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.listing import MAX_TEXT, ListingOf, instant, one_of, told_as_parameters, words
 from api.queries.reading import ReadingAt
-from api.routing import PortfolioId, Route
+from api.routing import PortfolioId, Router
 from api.shown import (
     PORTFOLIO_STATE,
     POSITIONS,
@@ -97,9 +97,9 @@ async def _moment(
     """What FastAPI documents of ``Moment``."""
 
 
-def routes(portfolios: Portfolios, states: States, past: PastStates) -> APIRouter:
+def routes(portfolios: Portfolios, states: States, past: PastStates) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["portfolios"])
+    router = Router("portfolios")
     unknown = problems(*_QUERY_PROBLEMS, "not-found", not_found="portfolio ACC-1 does not exist")
 
     @router.get(

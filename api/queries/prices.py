@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +13,7 @@ from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.listing import ListingOf, told_as_parameters
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.shown import PRICE_LIST, PriceList
 from domain.portfolio.rules import CASH, wrong_instrument_id
 from read_side.prices import Prices, list_json
@@ -46,9 +46,9 @@ async def _wanted(
     """What FastAPI documents of ``Wanted``."""
 
 
-def routes(prices: Prices) -> APIRouter:
+def routes(prices: Prices) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["prices"])
+    router = Router("prices")
 
     @router.get(
         "/api/v1/prices",

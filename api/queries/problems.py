@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Path
+from fastapi import Path
 from starlette.responses import Response
 
 from api.documented import answered, problems
 from api.problems import CATALOGUE, Kind
-from api.routing import Route
+from api.routing import Router
 from domain.errors import NotFound
 
 _SCHEMA: Final[dict[str, Any]] = {
@@ -36,9 +36,9 @@ def _explained(code: str, kind: Kind) -> dict[str, Any]:
     }
 
 
-def routes() -> APIRouter:
+def routes() -> Router:
     """Return the router of the catalogue."""
-    router = APIRouter(route_class=Route, tags=["problems"])
+    router = Router("problems")
 
     @router.get(
         "/problems/{code}",

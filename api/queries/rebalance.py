@@ -7,7 +7,7 @@ import time
 from typing import Annotated, Any, Final, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from api.documented import answered, examples, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.reading import ReadingAt
 from api.rebalance_problems import error_json
-from api.routing import Route
+from api.routing import Router
 from api.shown_rebalances import (
     OPERATION,
     REBALANCE,
@@ -93,9 +93,9 @@ class PortfoliosSearched(Body):
     """Ids of portfolios; one that has no rebalance, or does not exist, adds nothing."""
 
 
-def routes(rebalances: Rebalances, verification: Verification, orders: Orders) -> APIRouter:
+def routes(rebalances: Rebalances, verification: Verification, orders: Orders) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["rebalances"])
+    router = Router("rebalances")
     unknown = problems(*_QUERY_PROBLEMS, "not-found", not_found="rebalance '0c4ad8a3f5b35e0d9f3b7a11' does not exist")
 
     @router.get(

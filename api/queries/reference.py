@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.responses import HTMLResponse, Response
 
-from api.routing import Route
+from api.routing import Router
 
 _CODE: Final = re.compile(r"`([^`]+)`")
 _STYLE: Final = (
@@ -22,9 +21,9 @@ _STYLE: Final = (
 )
 
 
-def routes(document: Callable[[], Mapping[str, Any]]) -> APIRouter:
+def routes(document: Callable[[], Mapping[str, Any]]) -> Router:
     """Return the router of the page; ``document`` gives the OpenAPI document."""
-    router = APIRouter(route_class=Route)
+    router = Router()
 
     @router.get("/docs", include_in_schema=False)
     async def get_reference() -> Response:

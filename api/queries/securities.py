@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,7 +13,7 @@ from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.listing import MAX_TEXT, ListingOf, told_as_parameters, words
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.shown import SECURITY, SecurityList, SecurityShown
 from read_side.securities import Securities, list_json, security_json
 
@@ -46,9 +46,9 @@ async def _wanted(
     """What FastAPI documents of ``Wanted``."""
 
 
-def routes(securities: Securities) -> APIRouter:
+def routes(securities: Securities) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["securities"])
+    router = Router("securities")
 
     @router.get(
         "/api/v1/securities/{security_id}",

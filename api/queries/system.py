@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Protocol, Self
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from api.documented import problems
 from api.problems import Problem, RequestProblem
-from api.routing import Route
+from api.routing import Router
 from api.security.callers import is_stranger
 
 
@@ -65,9 +65,9 @@ def _no_parameters() -> None:
 Asking = Annotated[Asker, Depends(_no_parameters)]
 
 
-def routes(health: Health, registry: CollectorRegistry) -> APIRouter:
+def routes(health: Health, registry: CollectorRegistry) -> Router:
     """Return the router of these."""
-    router = APIRouter(route_class=Route, tags=["system"])
+    router = Router("system")
 
     async def get_alive() -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from api.documented import answered, problems
 from api.problems import Misfit, RequestProblem, unfit
 from api.queries.listing import ListingOf, instant, one_of, told_as_parameters
 from api.queries.reading import ReadingAt
-from api.routing import PortfolioId, Route
+from api.routing import PortfolioId, Router
 from api.shown import TRANSACTION_LIST, TransactionList
 from domain.portfolio import CASH, TransactionType
 from domain.portfolio.rules import wrong_instrument_id
@@ -76,9 +76,9 @@ async def _wanted(
     """What FastAPI documents of ``Wanted``."""
 
 
-def routes(transactions: Transactions) -> APIRouter:
+def routes(transactions: Transactions) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["portfolios"])
+    router = Router("portfolios")
 
     @router.get(
         "/api/v1/portfolio/{portfolio_id}/transactions",

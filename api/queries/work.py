@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.documented import answered, problems
 from api.queries.listing import ListingOf, told_as_parameters
 from api.queries.reading import ReadingAt
-from api.routing import Route
+from api.routing import Router
 from api.shown_work import PARKED, ParkedEventList
 from read_side.work import ParkedWork, list_json
 
 
-def routes(work: ParkedWork) -> APIRouter:
+def routes(work: ParkedWork) -> Router:
     """Return the router of these queries."""
-    router = APIRouter(route_class=Route, tags=["work"])
+    router = Router("work")
 
     @router.get(
         "/api/v1/work/parked",

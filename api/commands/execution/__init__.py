@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, NoReturn
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.commands.calls import JSON, Call, Calling
 from api.commands.execution.answers import BatchCreateShown, batch_json, recorded, retried
 from api.commands.execution.bodies import POSTED, posted
 from api.commands.execution.documented import BOOKED, RECORDED, RESENT, RETRIED
-from api.routing import Route
+from api.routing import Router
 from api.shown_executions import ExecutionId, ExecutionShown, id_of
 from domain.base import Aggregate, Event
 from domain.errors import Broken, NotYet
@@ -35,9 +34,9 @@ _LARGE: Final = 10_000
 """Bytes of a body from which on it is read in a turn of its own."""
 
 
-def routes(recording: Recording, clock: Callable[[], datetime]) -> APIRouter:
+def routes(recording: Recording, clock: Callable[[], datetime]) -> Router:
     """Return the router of these commands."""
-    router = APIRouter(route_class=Route, tags=["executions"])
+    router = Router("executions")
     store, log, known = recording.store, recording.log, recording.known
 
     @router.post(

@@ -9,7 +9,7 @@ from typing import Annotated, Protocol, Self
 
 import msgspec
 import structlog
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -36,7 +36,7 @@ from api.commands.investment_model.documented import (
 )
 from api.documented import COMMAND_PROBLEMS, answered, headers, problems
 from api.problems import Misfit, RequestProblem, unfit
-from api.routing import PortfolioId, Route
+from api.routing import PortfolioId, Router
 from api.shown_models import MODEL, ModelShown
 from domain.base import Event
 from domain.errors import NotFound, NotYet
@@ -111,9 +111,9 @@ class _Made(msgspec.Struct):
     model_id: str
 
 
-def routes(store: EventStore, rebalanced: Rebalanced, clock: Callable[[], datetime]) -> APIRouter:
+def routes(store: EventStore, rebalanced: Rebalanced, clock: Callable[[], datetime]) -> Router:
     """Return the router of these commands over this store; ``rebalanced`` says what their answers show of the view."""
-    router = APIRouter(route_class=Route, tags=["models"])
+    router = Router("models")
 
     async def answer(call: Call, model_id: str, command: ModelCommand) -> Response:
         """Run a command on a model that is to be there, and answer with the model."""

@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 import structlog
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.commands.calls import Call, Calling
 from api.commands.portfolio.bodies import PortfolioOpening, PortfolioUpdate, StatusChange
 from api.documented import COMMAND_PROBLEMS, answered, examples, problems
-from api.routing import PortfolioId, Route
+from api.routing import PortfolioId, Router
 from api.shown import PORTFOLIO_OPENED, PORTFOLIO_STATE, PortfolioState
 from domain.base import Event
 from domain.errors import NotFound, NotYet
@@ -55,9 +54,9 @@ _STATUSES = {
 log = structlog.get_logger(__name__)
 
 
-def routes(store: EventStore, prices: Prices, clock: Callable[[], datetime]) -> APIRouter:
+def routes(store: EventStore, prices: Prices, clock: Callable[[], datetime]) -> Router:
     """Return the router of these commands over this store; their answers are valued at these prices."""
-    router = APIRouter(route_class=Route, tags=["portfolios"])
+    router = Router("portfolios")
     valuer = Valuer()
 
     async def render(portfolio: Portfolio, events: Sequence[Event], known: Awaitable[None]) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.commands.calls import Call, Calling, with_position
@@ -14,7 +13,7 @@ from api.commands.rebalance.asked import DeletionAsked, ModelId, OfModelAsked, O
 from api.commands.rebalance.bodies import RebalanceOptions
 from api.commands.rebalance.documented import DELETED, OF_MODEL, OF_PORTFOLIO, OPTIONS
 from api.queries.reading import ReadingAt
-from api.routing import PortfolioId, Route
+from api.routing import PortfolioId, Router
 from api.shown_rebalances import FailedShown, RebalanceShown
 from domain.base import Event
 from domain.errors import NotFound
@@ -40,9 +39,9 @@ class Answered(msgspec.Struct, frozen=True):
 Handle = Callable[[Context], Awaitable[Outcome]]
 
 
-def routes(runs: Runs) -> APIRouter:
+def routes(runs: Runs) -> Router:
     """Return the router of these commands over these runs."""
-    router = APIRouter(route_class=Route, tags=["rebalances"])
+    router = Router("rebalances")
 
     async def run(call: Call, handle: Handle, *, preview: bool = False, later: bool = False) -> Answered:
         """Run the command.
