@@ -138,3 +138,10 @@ def test_two_started_at_once_set_up_once(house: House) -> None:
     ended = [process.communicate() for process in started]
     assert [process.returncode for process in started] == [0, 0, 0], ended
     assert sum("Setting up" in err for _, err in ended) == 1
+
+
+def test_what_python_has_compiled_is_kept_in_the_environment_whatever_the_shell_says(house: House) -> None:
+    (house.folder / "api" / "__init__.py").touch()
+    assert house.run("serve", PYTHON=sys.executable, PYTHONDONTWRITEBYTECODE="1")[0] == 0
+    assert list((house.folder / ".venv" / "bytecode").rglob("api/__init__.*.pyc"))
+    assert not (house.folder / "api" / "__pycache__").exists()

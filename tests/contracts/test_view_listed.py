@@ -16,11 +16,15 @@ BY_KEY = {row.key: row for row in ROWS}
 SORTS = ("word", "-word", "count", "-count", "at", "-at", "figure", "-figure", "key", "-key")
 
 
-@pytest.fixture
-async def store(any_store: SearchableViewStore) -> SearchableViewStore:
-    start = await any_store.prepare(THINGS)
-    await any_store.save_page(THINGS, Page(dict(BY_KEY), start, len(ROWS)))
-    return any_store
+async def filled(store: SearchableViewStore) -> SearchableViewStore:
+    start = await store.prepare(THINGS)
+    await store.save_page(THINGS, Page(dict(BY_KEY), start, len(ROWS)))
+    return store
+
+
+@pytest.fixture(scope="module")
+async def store(any_kept_store: SearchableViewStore) -> SearchableViewStore:
+    return await filled(any_kept_store)
 
 
 async def rows(store: SearchableViewStore, listed: Listed) -> list[Thing]:
@@ -112,8 +116,9 @@ async def test_one_kind_of_rows_is_listed_by_a_field_that_only_it_has(any_store:
     assert (await any_store.listed(view, Listed(sort=("-word",)))).rows == [made[2], made[0], made[1], made[3]]
 
 
-async def test_rows_and_total_are_of_one_snapshot(store: SearchableViewStore) -> None:
+async def test_rows_and_total_are_of_one_snapshot(any_store: SearchableViewStore) -> None:
     """While all rows come and go, each answer has as many as it says, which are those at its checkpoint."""
+    store = await filled(any_store)
     start = await store.checkpoint(THINGS)
     none: dict[str, Thing | None] = dict.fromkeys(BY_KEY)
 

@@ -75,11 +75,11 @@ def thing(number: int) -> Thing:
 ROWS = [thing(number) for number in range(60)]
 
 
-@pytest.fixture
-async def store(any_store: SearchableViewStore) -> SearchableViewStore:
-    start = await any_store.prepare(THINGS)
-    await any_store.save_page(THINGS, Page({row.key: row for row in ROWS}, start, len(ROWS)))
-    return any_store
+@pytest.fixture(scope="module")
+async def store(any_kept_store: SearchableViewStore) -> SearchableViewStore:
+    start = await any_kept_store.prepare(THINGS)
+    await any_kept_store.save_page(THINGS, Page({row.key: row for row in ROWS}, start, len(ROWS)))
+    return any_kept_store
 
 
 def expected(sort: str, fits: Callable[[Thing], bool]) -> list[Thing]:

@@ -110,15 +110,19 @@ class World:
         number = len(self._worked) + 1
         everybody = Everybody(self.roles.url, f"W{number}", number * 1_000_000, patient=patient)
         self._worked.append(everybody)
-        async with everybody.busy():
-            await everybody.more()
-            yield everybody
-            await everybody.more()
-        if not patient:
-            assert everybody.health.keys() == {200}
-        await everybody.check()
-        if whole:
-            await everything_agrees(self.settings, self._worked)
+        try:
+            async with everybody.busy():
+                await everybody.more()
+                yield everybody
+                await everybody.more()
+            if not patient:
+                assert everybody.health.keys() == {200}
+            await everybody.check()
+            if whole:
+                await everything_agrees(self.settings, self._worked)
+        except Exception as error:
+            error.add_note(self.roles.last_words())
+            raise
 
     async def revived(self) -> None:
         """Start the processes that were killed and wait until all are ready."""

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,15 +26,17 @@ class Daemon:
     """One server on a folder and ports that stay the same; it ends with this process, however that ends (Linux).
 
     Use as a context manager, or pair `start` with `stop`. What it prints is in `log`. All methods block: within an
-    event loop that has other work, call them by ``asyncio.to_thread``.
+    event loop that has other work, call them by ``asyncio.to_thread``. With `ports` it is one that somebody else has
+    started there, and not ours to start or stop.
     """
 
     name = "the server"
+    needs_ports = 1
 
-    def __init__(self, folder: Path, *, ports: int = 1) -> None:
+    def __init__(self, folder: Path, ports: Sequence[int] = ()) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.ports = _ports(self.folder / "ports", ports)
+        self.ports = list(ports) or _ports(self.folder / "ports", self.needs_ports)
         self.log = self.folder / "server.log"
         self._spawner: Spawner | None = None
         self._guard: Child | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -23,9 +24,10 @@ class Elasticsearch(Daemon):
     """Elasticsearch on a folder and ports of its own; its two JVMs are one process group."""
 
     name = "Elasticsearch"
+    needs_ports = 2
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ports=2)
+    def __init__(self, folder: Path, ports: Sequence[int] = ()) -> None:
+        super().__init__(folder, ports)
         self.port, self._transport = self.ports
 
     @property

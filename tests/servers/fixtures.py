@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,15 +52,28 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         yield found
 
 
-@pytest.fixture
-def database_url(servers: Servers) -> Iterator[str]:
-    """A fresh database with an empty log, dropped after the test."""
+@contextmanager
+def _migrated(servers: Servers) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     servers.admin(f"create database {name} template migrated")
     with psycopg.connect(servers.database(name), autocommit=True) as connection:
         connection.execute("update app.log set epoch = gen_random_uuid()")
     yield servers.database(name)
     servers.admin(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def database_url(servers: Servers) -> Iterator[str]:
+    """A fresh database with an empty log, dropped after the test."""
+    with _migrated(servers) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def kept_database_url(servers: Servers) -> Iterator[str]:
+    """The same, one for all tests of a module that ask for it and change nothing."""
+    with _migrated(servers) as url:
+        yield url
 
 
 @pytest.fixture

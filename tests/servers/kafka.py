@@ -6,6 +6,7 @@ import socket
 import struct
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers import maven
@@ -34,9 +35,10 @@ class Kafka(Daemon):
     """
 
     name = "Kafka"
+    needs_ports = 5
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ports=5)
+    def __init__(self, folder: Path, ports: Sequence[int] = ()) -> None:
+        super().__init__(folder, ports)
         self.port, self.far_port, self.proxy_port, self._inner, self._controller = self.ports
 
     @property

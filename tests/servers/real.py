@@ -1,15 +1,18 @@
 """Fixtures of real servers that run on TCP ports: Kafka, Elasticsearch, and a Valkey with a password.
 
-One Kafka and one Elasticsearch serve a test run, each started when the first test asks for it.
+One Kafka and one Elasticsearch serve a test run, in however many processes, each started when the first test asks.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
@@ -19,11 +22,32 @@ from tests.servers.elasticsearch import Elasticsearch
 from tests.servers.java import Missing
 from tests.servers.kafka import Kafka
 from tests.servers.proxy import Proxy, proxy_to, to_port
+from tests.servers.shared import Keeper, wanted
 from tests.servers.valkey import TcpValkey
 
 _numbers = itertools.count(1)
 
 D = TypeVar("D", bound=Daemon)
+
+
+_keeper = pytest.StashKey[Keeper]()
+_KEPT = "folder of the servers of the run"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that runs tests where the servers of the run are asked for; called where tests are handed out."""
+    if (keeper := node.config.stash.get(_keeper, None)) is None:
+        keeper = node.config.stash[_keeper] = Keeper(Path(tempfile.mkdtemp(prefix="foliolog-servers-")))
+        keeper.start()
+    node.workerinput[_KEPT] = str(keeper.folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers of the run where the tests were handed out."""
+    if (keeper := config.stash.get(_keeper, None)) is not None:
+        keeper.stop()
+        shutil.rmtree(keeper.folder, ignore_errors=True)
 
 
 def _started(server: D) -> Iterator[D]:
@@ -35,16 +59,28 @@ def _started(server: D) -> Iterator[D]:
     server.stop()
 
 
+def _of_the_run(kind: type[D], folder: Path, config: pytest.Config) -> Iterator[D]:
+    """Return the one of the run: of all its processes, or of this one where there are no others."""
+    kept = getattr(config, "workerinput", {}).get(_KEPT)
+    if kept is None:
+        yield from _started(kind(folder))
+        return
+    try:
+        yield wanted(Path(kept), kind)
+    except Missing as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Kafka]:
     """The Kafka of the run, which no test stops or freezes."""
-    yield from _started(Kafka(tmp_path_factory.mktemp("kafka")))
+    yield from _of_the_run(Kafka, tmp_path_factory.mktemp("kafka"), pytestconfig)
 
 
 @pytest.fixture(scope="session")
-def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elasticsearch]:
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Elasticsearch]:
     """The Elasticsearch of the run, which no test stops or freezes."""
-    yield from _started(Elasticsearch(tmp_path_factory.mktemp("elasticsearch")))
+    yield from _of_the_run(Elasticsearch, tmp_path_factory.mktemp("elasticsearch"), pytestconfig)
 
 
 @pytest.fixture
@@ -91,12 +127,25 @@ def topic() -> str:
     return f"test-{os.getpid()}-{next(_numbers)}"
 
 
-@pytest.fixture
-def index_prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
-    """What the names of all indices of one test begin with; they are deleted after it."""
+@contextmanager
+def _prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
     prefix = f"test-{os.getpid()}-{next(_numbers)}-"
     yield prefix
     with httpx2.Client(base_url=elasticsearch.url, timeout=60) as client:
         found = client.get(f"/_cat/indices/{prefix}*", params={"h": "index", "expand_wildcards": "all"})
         for index in found.raise_for_status().text.split():
             client.delete(f"/{index}").raise_for_status()
+
+
+@pytest.fixture
+def index_prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
+    """What the names of all indices of one test begin with; they are deleted after it."""
+    with _prefix(elasticsearch) as prefix:
+        yield prefix
+
+
+@pytest.fixture(scope="module")
+def kept_index_prefix(elasticsearch: Elasticsearch) -> Iterator[str]:
+    """The same of all tests of a module that ask for it and change nothing."""
+    with _prefix(elasticsearch) as prefix:
+        yield prefix

@@ -77,8 +77,8 @@ class Process:
             return False
 
     def words(self) -> str:
-        """Return the last that it has printed."""
-        return self.log.read_text(errors="replace")[-3000:]
+        """Return the last that it has printed, nothing if it never was."""
+        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
 
     def kill(self) -> None:
         """kill -9."""
@@ -195,6 +195,10 @@ class Roles:
     def log(self) -> str:
         """Return what all have printed."""
         return "".join(each.log.read_text(errors="replace") for each in self.processes if each.log.exists())
+
+    def last_words(self) -> str:
+        """Return the last that each has printed, for who has to find out why a test failed."""
+        return "\n".join(f"--- {each.name}, runs: {each.running()}\n{each.words()}" for each in self.processes)
 
     def child(self, word: str) -> int:
         """Return the first of them."""
