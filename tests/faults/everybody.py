@@ -24,8 +24,8 @@ AMOUNT: Final = Decimal("1.01")
 """What every deposit of the traffic is."""
 ROWS: Final = 3
 USERS: Final = 1
-REST: Final = 0.05
-"""Seconds between two commands of a client: what is checked after each fault is the whole log."""
+REST: Final = 0.15
+"""Seconds between two commands of a client, so that servers come back beside them; the whole log is checked."""
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Everybody:
                 finally:
                     self.traffic.stopping = True
 
-    async def more(self, count: int = 40) -> None:
+    async def more(self, count: int = 15) -> None:
         """Return once so many more deposits, and one more of everything else, have been answered."""
         before = self._counts()
         await self.traffic.until(len(self.traffic.answered) + count)
