@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -48,25 +49,31 @@ def key_of(stream: str) -> str:
 def message_of(recorded: Recorded, epoch: UUID) -> Message:
     """Return the event as it is published; ``epoch`` is the id of the log that it stands in."""
     key, position = key_of(recorded.stream).encode(), b"%d" % recorded.position
-    headers: list[Header] = [
+    headers = (
         *_FIXED,
         ("ce_id", position),
-        ("ce_source", f"{_SOURCE}{epoch}".encode()),
+        ("ce_source", _source(epoch)),
         ("ce_type", recorded.event.TOPIC.encode()),
         ("ce_subject", recorded.stream.encode()),
         ("ce_time", _moment(recorded.recorded_at)),
         ("ce_sequence", position),
         ("ce_partitionkey", key),
         ("ce_streamversion", b"%d" % recorded.version),
-    ]
-    known = {
-        "ce_commandid": recorded.command_id,
-        "ce_correlationid": recorded.correlation_id,
-        "ce_causationid": recorded.causation_id,
-        "ce_actor": recorded.actor,
-    }
-    headers += [(name, str(value).encode()) for name, value in known.items() if value is not None]
-    return Message(key, encode(recorded.event), tuple(headers))
+        *_told("ce_commandid", recorded.command_id),
+        *_told("ce_correlationid", recorded.correlation_id),
+        *_told("ce_causationid", recorded.causation_id),
+        *_told("ce_actor", recorded.actor),
+    )
+    return Message(key, encode(recorded.event), headers)
+
+
+@lru_cache(maxsize=1)
+def _source(epoch: UUID) -> bytes:
+    return f"{_SOURCE}{epoch}".encode()
+
+
+def _told(name: str, value: UUID | str | None) -> tuple[Header, ...]:
+    return () if value is None else ((name, str(value).encode()),)
 
 
 def origin_of(headers: Iterable[Header]) -> Origin:
@@ -111,4 +118,7 @@ def _text(told: dict[str, bytes], name: str) -> str | None:
 
 def _moment(at: datetime) -> bytes:
     """Return a time by RFC 3339, in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
+    text = at.isoformat()
+    if not text.endswith("+00:00"):
+        text = at.astimezone(UTC).isoformat()
+    return f"{text.removesuffix('+00:00')}Z".encode()

@@ -18,7 +18,11 @@ log = structlog.get_logger(__name__)
 
 
 class Breaker:
-    """Keeps calls away from a server that does not answer, and lets one through after a growing pause."""
+    """Keeps calls away from a server that does not answer, and lets one through after a growing pause.
+
+    One that fails again within ``longest`` seconds after it came back, as a server does that is only starting, is left
+    alone for twice as long as before: what tells that it is there is small, and what it is asked then is not.
+    """
 
     def __init__(
         self, shortest: float = 0.1, longest: float = 5.0, *, clock: Callable[[], float] = time.monotonic
@@ -26,6 +30,8 @@ class Breaker:
         self._shortest, self._longest, self._clock = shortest, longest, clock
         self._pause = 0.0
         self._until = 0.0
+        self._before = 0.0
+        self._back_at = 0.0
 
     @property
     def closed(self) -> bool:
@@ -41,11 +47,15 @@ class Breaker:
 
     def failed(self) -> None:
         """Open, or stay open for longer."""
-        self._pause = min(max(self._pause * 2, self._shortest), self._longest)
-        self._until = self._clock() + self._pause
+        now = self._clock()
+        before = self._pause or (self._before if now < self._back_at + self._longest else 0.0)
+        self._pause = min(max(before * 2, self._shortest), self._longest)
+        self._until = now + self._pause
 
     def went_well(self) -> None:
         """Close."""
+        if self._pause:
+            self._before, self._back_at = self._pause, self._clock()
         self._pause = 0.0
 
 
