@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import signal
 import socket
 from collections.abc import Iterator
 
@@ -13,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.protocol import Protocol
+from api.running import spare_the_collector, stop_on_signals
 
 
 class Server(uvicorn.Server):
@@ -21,22 +20,6 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping
-
-
-def spare_the_collector() -> None:
-    """Take what exists out of garbage collection and collect more rarely: pauses were most of the slow answers."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def serve(app: FastAPI, listening: socket.socket, *, shutdown_timeout: int) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from api.cli.failing import sentences
 from api.cli.views import DataDir, on_database
+from api.running import stop_on_signals
 from api.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,10 +58,9 @@ async def _once(sending: Sending) -> int:
 
 async def _again_and_again(sending: Sending, every: int) -> int:
     """Send at once and then every so many seconds from the first time on; a run that takes longer lets some pass."""
-    from api import serving
     from domain.errors import NotDelivered, Unavailable
 
-    stopping = serving.stop_on_signals()
+    stopping = stop_on_signals()
     clock = asyncio.get_running_loop().time
     began = clock()
     while not stopping.is_set():

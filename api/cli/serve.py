@@ -20,6 +20,7 @@ from rich.console import Console
 from api import logs
 from api.cli.failing import Failed, sentences
 from api.embedded import Addresses, EmbeddedServers
+from api.running import spare_the_collector, stop_on_signals
 from api.security.keys import Keys
 from api.settings import Settings, is_loopback, read_settings
 from api.supervisor import Child, listen, supervise
@@ -89,42 +90,39 @@ async def _answer(settings: Settings, listening: socket.socket, *, commands: boo
 
 
 async def _project(settings: Settings) -> None:
-    from api import serving
     from api.bootstrap.projecting import projections
     from read_side.tasks import end
 
-    stopping = serving.stop_on_signals()
+    stopping = stop_on_signals()
     sys.setswitchinterval(_SWITCH)
     async with projections(settings) as runners:
         tasks = [asyncio.create_task(runner.run()) for runner in runners]
-        serving.spare_the_collector()
+        spare_the_collector()
         await _until(stopping, tasks)
         await asyncio.gather(*(end(task) for task in tasks))
 
 
 async def _work(settings: Settings) -> None:
-    from api import serving
     from api.bootstrap.working import working
 
-    stopping = serving.stop_on_signals()
+    stopping = stop_on_signals()
     async with working(settings) as workers:
         for worker in workers:
             worker.start()
-        serving.spare_the_collector()
+        spare_the_collector()
         await stopping.wait()
         await asyncio.gather(*(worker.close(settings.shutdown_timeout) for worker in workers))
 
 
 async def _relay(settings: Settings, *, make_topic: bool) -> None:
-    from api import serving
     from api.bootstrap.relaying import relaying
     from read_side.tasks import end
 
-    stopping = serving.stop_on_signals()
+    stopping = stop_on_signals()
     async with relaying(settings) as relay:
         making = asyncio.create_task(_make_topic(settings)) if make_topic else None
         task = asyncio.create_task(relay.run())
-        serving.spare_the_collector()
+        spare_the_collector()
         await _until(stopping, [task])
         await end(making)
         await end(task)

@@ -71,7 +71,8 @@ def test_a_process_loads_no_client_of_a_server_that_is_not_set_and_no_framework_
     loading = "\n".join(f"import api.bootstrap.{name}" for name in modules if name != "relaying")
     assert _loaded(loading, "elasticsearch", "aiokafka") == ""
     for name in ("projecting", "operating", "relaying"):
-        assert _loaded(f"import api.bootstrap.{name}", "fastapi", "numpy", "elasticsearch") == "", name
+        loading = f"import api.cli.serve, api.bootstrap.{name}"
+        assert _loaded(loading, "fastapi", "uvicorn", "numpy", "elasticsearch") == "", name
 
 
 def _loaded(statements: str, *packages: str) -> str:
