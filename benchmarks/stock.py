@@ -39,7 +39,7 @@ def _application(place: Place, threads: int) -> Iterator[Application[UUID]]:
             "POSTGRES_DBNAME": parts.path.lstrip("/"),
             "POSTGRES_HOST": query["host"][0],
             "POSTGRES_PORT": "5432",
-            "POSTGRES_USER": query["user"][0],
+            "POSTGRES_USER": parts.username or "",
             "POSTGRES_PASSWORD": "",
             "POSTGRES_POOL_SIZE": str(threads),
         }

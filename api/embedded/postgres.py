@@ -74,7 +74,9 @@ class Postgres:
         spawner: Spawner,
         stopping: threading.Event,
     ) -> None:
-        self.url = f"postgresql:///{DATABASE}?host={quote(str(sockets))}&port={PORT}&user={USER}"
+        self.url = (
+            f"postgresql://{USER}@:{PORT}/{DATABASE}?host={quote(str(sockets))}"  # nothing that a shell would take
+        )
         self._layout, self._sockets, self._programs = layout, sockets, programs
         self._identity, self._spawner, self._stopping = identity, spawner, stopping
         self._child: Child | None = None

@@ -232,5 +232,4 @@ def _to_socket(database_url: str) -> Callable[[], Awaitable[Streams]]:
 def through(proxy: Proxy, database_url: str) -> str:
     """Return the database's URL by way of the proxy."""
     parts = urlsplit(database_url)
-    user = parse_qs(parts.query).get("user", ["foliolog"])[0]
-    return f"postgresql://{user}@127.0.0.1:{proxy.port}{parts.path}?gssencmode=disable&sslmode=disable"
+    return f"postgresql://{parts.username}@127.0.0.1:{proxy.port}{parts.path}?gssencmode=disable&sslmode=disable"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,7 +30,10 @@ def test_the_servers_are_said_one_by_one_and_end_with_the_command(tmp_path: Path
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
-            places = dict(running.stdout.readline().strip().split("=", 1) for _ in range(4))
+            lines = [running.stdout.readline().strip() for _ in range(4)]
+            assert shlex.split(" ".join(lines), posix=True) == lines  # a shell takes them as they are
+            assert not set("&;|<>()$`") & set("".join(lines))
+            places = dict(line.split("=", 1) for line in lines)
             with psycopg.connect(places["DATABASE_URL"]) as connection:
                 connection.execute("select 1")
             with Redis.from_url(places["REDIS_URL"]) as redis:

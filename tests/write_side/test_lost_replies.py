@@ -18,9 +18,7 @@ from tests.write_side.stores import event_store, once
 def through(proxy: Proxy, database_url: str) -> str:
     """Return the database's URL by way of the proxy."""
     parts = urlsplit(database_url)
-    query = parse_qs(parts.query)
-    user = query.get("user", ["foliolog"])[0]
-    return f"postgresql://{user}@127.0.0.1:{proxy.port}{parts.path}?gssencmode=disable&sslmode=disable"
+    return f"postgresql://{parts.username}@127.0.0.1:{proxy.port}{parts.path}?gssencmode=disable&sslmode=disable"
 
 
 def dialler(database_url: str) -> Callable[[], Awaitable[Streams]]:

@@ -24,7 +24,7 @@ def recorder(database_url: str) -> tuple[PostgresDatastore, PostgresApplicationR
         parts.path.lstrip("/"),
         query["host"][0],
         "5432",
-        query.get("user", ["foliolog"])[0],
+        parts.username or "",
         "",
         schema="es",
         originator_id_type="text",
