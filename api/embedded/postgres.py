@@ -74,9 +74,8 @@ class Postgres:
         spawner: Spawner,
         stopping: threading.Event,
     ) -> None:
-        self.url = (
-            f"postgresql://{USER}@:{PORT}/{DATABASE}?host={quote(str(sockets))}"  # nothing that a shell would take
-        )
+        # No & in it: it can stand in a file that a shell reads.
+        self.url = f"postgresql://{USER}@:{PORT}/{DATABASE}?host={quote(str(sockets))}"
         self._layout, self._sockets, self._programs = layout, sockets, programs
         self._identity, self._spawner, self._stopping = identity, spawner, stopping
         self._child: Child | None = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -101,6 +102,18 @@ class Proxy:
 def to_port(port: int) -> Callable[[], Awaitable[Streams]]:
     """Return what connects to a port of 127.0.0.1, for `proxy_to`."""
     return lambda: asyncio.open_connection("127.0.0.1", port)
+
+
+def to_socket(database_url: str) -> Callable[[], Awaitable[Streams]]:
+    """Return what connects to the Unix socket of this database's server, for `proxy_to`."""
+    host = parse_qs(urlsplit(database_url).query)["host"][0]
+    return lambda: asyncio.open_unix_connection(f"{host}/.s.PGSQL.5432")
+
+
+def through(proxy: Proxy, database_url: str) -> str:
+    """Return the database's URL by way of the proxy."""
+    parts = urlsplit(database_url)
+    return f"postgresql://{parts.username}@127.0.0.1:{proxy.port}{parts.path}?gssencmode=disable&sslmode=disable"
 
 
 @asynccontextmanager

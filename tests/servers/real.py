@@ -50,11 +50,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(keeper.folder, ignore_errors=True)
 
 
-def _started(server: D) -> Iterator[D]:
+@contextmanager
+def _or_skipped() -> Iterator[None]:
+    """Skip the test on a machine that lacks what the server needs; in continuous integration that fails the run."""
     try:
-        server.start()
+        yield
     except Missing as error:
         pytest.skip(str(error))
+
+
+def _started(server: D) -> Iterator[D]:
+    with _or_skipped():
+        server.start()
     yield server
     server.stop()
 
@@ -65,10 +72,9 @@ def _of_the_run(kind: type[D], folder: Path, config: pytest.Config) -> Iterator[
     if kept is None:
         yield from _started(kind(folder))
         return
-    try:
-        yield wanted(Path(kept), kind)
-    except Missing as error:
-        pytest.skip(str(error))
+    with _or_skipped():
+        server = wanted(Path(kept), kind)
+    yield server
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from tests.servers.kafka import Kafka
 D = TypeVar("D", bound=Daemon)
 KINDS: Final[tuple[type[Daemon], ...]] = (Kafka, Elasticsearch)
 _LOOK: Final = 0.1
-_LEAST: Final = 60.0
+_FETCHING: Final = 60.0
 """Seconds that who wants a server waits beyond the patience of its start: what it needs may have to be fetched."""
 
 
@@ -68,7 +68,7 @@ def wanted(folder: Path, kind: type[D]) -> D:
     """
     own = folder / kind.name
     own.mkdir(exist_ok=True)
-    deadline = time.monotonic() + PATIENCE + _LEAST
+    deadline = time.monotonic() + PATIENCE + _FETCHING
     while time.monotonic() < deadline:
         if (said := own / "missing").exists():
             raise Missing(said.read_text())
@@ -76,7 +76,7 @@ def wanted(folder: Path, kind: type[D]) -> D:
             raise RuntimeError(said.read_text())
         if (said := own / "there").exists():
             return kind(own, [int(word) for word in said.read_text().split()])
-        time.sleep(_LOOK)
+        time.sleep(_LOOK)  # it is told in files, by another process
     raise RuntimeError(f"{kind.name} did not start: see {own / 'server.log'}")
 
 

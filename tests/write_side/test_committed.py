@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from domain.base import Event
-from tests.servers.proxy import proxy_to
+from tests.servers.proxy import proxy_to, through, to_socket
 from tests.write_side.stores import event_store
-from tests.write_side.test_lost_replies import dialler, through
 
 
 async def test_every_event_is_heard_at_its_position_before_its_command_is_answered(database_url: str) -> None:
@@ -47,7 +46,7 @@ async def test_a_commit_whose_reply_is_lost_is_not_heard(database_url: str) -> N
     """It is settled from the log: who listens sees a gap, and reads it."""
     heard: list[tuple[int, int]] = []
     async with (
-        proxy_to(dialler(database_url)) as proxy,
+        proxy_to(to_socket(database_url)) as proxy,
         event_store(database_url, append_url=through(proxy, database_url)) as one,
     ):
         one.appender.committed = lambda base, events: heard.append((base, len(events)))

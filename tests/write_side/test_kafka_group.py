@@ -15,12 +15,11 @@ from domain.base import Recorded
 from domain.published import message_of
 from tests.projections.logs import process
 from tests.servers.kafka import Kafka
-from tests.servers.proxy import Streams, proxy_to
+from tests.servers.proxy import Streams, proxy_to, through, to_socket
 from tests.write_side.following import Gate
 from tests.write_side.group_desk import KEYS, Desk, Said
 from tests.write_side.publishing import Topic
 from tests.write_side.stores import event_store
-from tests.write_side.test_lost_replies import dialler, through
 from tests.write_side.worker import BAD
 from write_side.adapters.postgres_work import PostgresWork
 from write_side.log import Context
@@ -160,7 +159,7 @@ async def test_while_postgresql_is_away_it_is_tried_again_and_nothing_is_parked(
     database_url: str, published: Topic, said: Said
 ) -> None:
     async with (
-        proxy_to(dialler(database_url)) as proxy,
+        proxy_to(to_socket(database_url)) as proxy,
         AsyncConnectionPool(through(proxy, database_url), kwargs={"autocommit": True}, min_size=1, timeout=0.5) as pool,
         event_store(database_url) as one,
         event_store(database_url, append_url=through(proxy, database_url), limit=0.5) as far,

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
 
 from domain.errors import OutcomeUnknown, StoreUnavailable
-from tests.servers.proxy import Proxy, Streams, proxy_to
+from tests.servers.proxy import Streams, proxy_to, through, to_socket
 from tests.write_side.stores import event_store, once
-
-
-def through(proxy: Proxy, database_url: str) -> str:
-    """Return the database's URL by way of the proxy."""
-    parts = urlsplit(database_url)
-    return f"postgresql://{parts.username}@127.0.0.1:{proxy.port}{parts.path}?gssencmode=disable&sslmode=disable"
-
-
-def dialler(database_url: str) -> Callable[[], Awaitable[Streams]]:
-    """Return a function that connects to the unix socket of the database."""
-    host = parse_qs(urlsplit(database_url).query)["host"][0]
-    return lambda: asyncio.open_unix_connection(f"{host}/.s.PGSQL.5432")
 
 
 async def test_a_lost_commit_reply_is_answered_as_success_once(database_url: str) -> None:
     async with (
-        proxy_to(dialler(database_url)) as proxy,
+        proxy_to(to_socket(database_url)) as proxy,
         event_store(database_url, append_url=through(proxy, database_url)) as one,
     ):
         await one.open("A")
@@ -44,7 +30,7 @@ async def test_a_lost_commit_reply_is_answered_as_success_once(database_url: str
 
 async def test_a_lost_reply_in_a_group_settles_every_caller(database_url: str) -> None:
     async with (
-        proxy_to(dialler(database_url)) as proxy,
+        proxy_to(to_socket(database_url)) as proxy,
         event_store(database_url, append_url=through(proxy, database_url)) as one,
     ):
         await one.open("warm")
@@ -56,7 +42,7 @@ async def test_a_lost_reply_in_a_group_settles_every_caller(database_url: str) -
 
 async def test_a_connection_cut_again_and_again_loses_and_doubles_nothing(database_url: str) -> None:
     async with (
-        proxy_to(dialler(database_url)) as proxy,
+        proxy_to(to_socket(database_url)) as proxy,
         event_store(database_url, append_url=through(proxy, database_url)) as one,
     ):
         await one.open("A")
@@ -78,7 +64,7 @@ async def test_a_connection_cut_again_and_again_loses_and_doubles_nothing(databa
 
 async def test_a_log_that_stays_away_is_told_within_the_limit(database_url: str) -> None:
     async with (
-        proxy_to(dialler(database_url)) as proxy,
+        proxy_to(to_socket(database_url)) as proxy,
         event_store(database_url, append_url=through(proxy, database_url), limit=0.5) as one,
     ):
         await one.open("A")
