@@ -18,21 +18,27 @@ def migrate(database_url: str, *, new_epoch: bool = False) -> None:
 
     ``new_epoch`` says that this log was restored: what stands outside the database (Redis, Elasticsearch, Kafka) and
     has seen what the restored log has not is then taken for that of another log. ``database_url`` is anything libpq
-    takes. Raises ``sqlalchemy.exc.OperationalError`` when there is no server.
+    takes. Raises ``psycopg.OperationalError`` when there is no server, and what else the database says as psycopg does.
     """
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), poolclass=NullPool)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        connection.execute(text(_LOCK))
-        connection.execute(text("create schema if not exists app"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        if new_epoch:
-            connection.execute(text("update app.log set epoch = gen_random_uuid()"))
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(_LOCK))
+            connection.execute(text("create schema if not exists app"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            if new_epoch:
+                connection.execute(text("update app.log set epoch = gen_random_uuid()"))
+    except DBAPIError as error:
+        if error.orig is None:
+            raise
+        raise error.orig from error

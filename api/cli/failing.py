@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 import psycopg
-import sqlalchemy.exc
 
 from api.embedded import EmbeddedError
 from api.settings import Misconfigured, masked
@@ -32,9 +31,8 @@ def sentences(command: Callable[P, None]) -> Callable[P, None]:
         except (Failed, Misconfigured, EmbeddedError, GaveUp, FoliologError) as error:
             print(f"foliolog: {error}", file=sys.stderr)
             sys.exit(1)
-        except (psycopg.Error, sqlalchemy.exc.DBAPIError) as error:
-            said = str(error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error)
-            print(f"foliolog: PostgreSQL cannot be used: {' '.join(masked(said).split())}", file=sys.stderr)
+        except psycopg.Error as error:
+            print(f"foliolog: PostgreSQL cannot be used: {' '.join(masked(str(error)).split())}", file=sys.stderr)
             sys.exit(1)
 
     return run
