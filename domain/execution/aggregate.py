@@ -117,14 +117,18 @@ class Execution(Aggregate):
 
 
 class FailedExecution(Aggregate):
-    """An execution that waits for its portfolio id to be found out; its natural key is the ``executionServiceId``."""
+    """An execution that waits for its portfolio id to be found out; its natural key is the ``executionServiceId``.
+
+    Each of its events tells all that counts, so the last one is enough: who retries for weeks does not read more.
+    """
 
     TOPIC = "failed-execution"
     CACHED = False
 
-    report: Report
-    reason: str
-    recorded: bool = False
+    report: Report | None = None
+    """As it was reported last; None once it is recorded."""
+    reason: str = ""
+    """Why the last look-up failed."""
 
     @classmethod
     def keep(cls, service_id: int, report: Report, reason: str, at: datetime) -> Self:
@@ -133,10 +137,23 @@ class FailedExecution(Aggregate):
             ExecutionLookUpFailed, id=cls.stream(str(service_id)), timestamp=at, report=report, reason=reason
         )
 
+    @classmethod
+    def left_by(cls, event: FailedExecutionEvent) -> Self:
+        """Return it as its last event has left it."""
+        aggregate = object.__new__(cls)
+        aggregate.__base_init__(event.originator_id, event.originator_version, event.timestamp)
+        aggregate.evolve(event)
+        return aggregate
+
     @property
     def service_id(self) -> int:
         """The natural key."""
         return int(self.key)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it waits no more."""
+        return self.report is None
 
     def fail_again(self, report: Report, reason: str, at: datetime) -> None:
         """Keep what was reported last and why it failed; nothing where it is recorded."""
@@ -153,6 +170,6 @@ class FailedExecution(Aggregate):
             case ExecutionLookUpFailed() | ExecutionLookUpFailedAgain():
                 self.report, self.reason = event.report, event.reason
             case FailedExecutionRecorded():
-                self.recorded = True
+                self.report, self.reason = None, ""
             case _:
                 assert_never(event)

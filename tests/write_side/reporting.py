@@ -31,11 +31,14 @@ from write_side.log import Answer, Context, Place, Remember
 class AskedLog(MemoryLog):
     """A log in memory; ``questions`` are the streams of each question where they stand, ``reads`` all that were read.
 
+    ``events_read`` counts the events of these.
+
     ``hears`` is told of each stream that was read, and of ``places``, before the answer is given.
     """
 
     questions: list[Sequence[str]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    events_read: int = 0
     hears: Callable[[str], None] = lambda what: None
 
     async def places(self, streams: Sequence[str]) -> dict[str, Place]:
@@ -47,6 +50,7 @@ class AskedLog(MemoryLog):
     async def read(self, stream: str, after: int = 0) -> list[Event]:
         self.reads.append(stream)
         found = await super().read(stream, after)
+        self.events_read += len(found)
         self.hears(stream)
         return found
 

@@ -123,6 +123,7 @@ async def test_a_row_that_fails_is_kept_and_taken_up_by_the_same_row_again(desk:
     assert told(again) == [(11, "error", "failed to get portfolio ID: answered 500", None)]
     kept = await desk.store.load(FailedExecution, "11")
     assert kept is not None
+    assert kept.report is not None
     assert (kept.reason, str(kept.report.quantity), kept.recorded) == ("answered 500", "7", False)
     del desk.owners.known[11]
     assert told(await desk.report(*several(11, 12))) == [(11, "created", None, 3), (12, "created", None, 5)]

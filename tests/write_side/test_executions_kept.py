@@ -10,6 +10,7 @@ import pytest
 from domain.execution import (
     Execution,
     ExecutionLookUpFailed,
+    ExecutionLookUpFailedAgain,
     ExecutionRecorded,
     FailedExecution,
     FailedExecutionRecorded,
@@ -20,6 +21,7 @@ from write_side.execution import Outcome
 
 EXISTS = "execution already exists"
 TWICE = "twice in this request, see the first"
+_Figures = ExecutionLookUpFailed | ExecutionLookUpFailedAgain | ExecutionRecorded
 
 
 @pytest.fixture
@@ -118,6 +120,38 @@ async def test_what_others_have_recorded_meanwhile_is_skipped_where_nobody_is_lo
     assert kinds(log) == [ExecutionRecorded]
 
 
+@pytest.mark.parametrize("found", [False, True])
+async def test_figures_that_are_corrected_during_a_retry_are_those_that_count(
+    desk: Desk, log: AskedLog, found: bool
+) -> None:
+    desk.owners.known = {11: "away"}
+    await desk.report(*several(11, quantity=Decimal(3)))
+    desk.owners.asked.clear()
+    desk.owners.slow = {11}
+    retry = asyncio.create_task(desk.retry())
+    while not desk.owners.asked:  # noqa: ASYNC110 - the double tells nobody
+        await asyncio.sleep(0)
+    desk.owners.slow = set()
+    await desk.report(*several(11, quantity=Decimal(4)))
+    if found:
+        del desk.owners.known[11]
+    desk.owners.go.set()
+    assert told(await retry)[0][1] == ("created" if found else "error")
+    quantities = [str(event.report.quantity) for event in log.events if isinstance(event, _Figures)]
+    assert quantities == ["3", "4", "4"]
+
+
+async def test_what_is_read_of_one_that_waits_does_not_grow_with_its_attempts(desk: Desk, log: AskedLog) -> None:
+    desk.owners.known = {11: "away"}
+    await desk.report(*several(11))
+    for _ in range(5):
+        log.events_read = 0
+        await desk.retry()
+        assert log.events_read == 2
+    del desk.owners.known[11]
+    assert told(await desk.retry()) == [(11, "created", None, 7)]
+
+
 # --- one request with two rows ---
 
 
@@ -168,4 +202,5 @@ async def test_nobody_is_told_that_a_row_exists_which_has_failed(desk: Desk, log
     ]
     found = await desk.store.load(FailedExecution, "11")
     assert found is not None
+    assert found.report is not None
     assert (str(found.report.quantity), found.version) == ("3", 1)

@@ -81,9 +81,14 @@ select low from halves where low = high
 """
 """By halving: positions are dense and times never run backwards along them."""
 PLACES = """
-select originator_id, max(originator_version), min(notification_id) from es.stored_events
-where originator_id = any(%s) group by originator_id
+select first.originator_id, last.version, first.notification_id
+from unnest(%s::text[]) as wanted(stream)
+join es.stored_events first on first.originator_id = wanted.stream and first.originator_version = 1
+cross join lateral (
+    select max(originator_version) as version from es.stored_events where originator_id = wanted.stream
+) last
 """
+"""Two look-ups for each, however long the stream is."""
 _RECORDED = """
 select notification_id, originator_id, originator_version, topic, state, recorded_at,
        command_id, correlation_id, causation_id, actor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from domain.execution import FailedExecution, Reported
+from domain.execution import Reported
 from write_side.execution.booking import BookAgain
 from write_side.execution.recording import SLICE, Closed, Recording, Row
 from write_side.execution.resending import ResendExecution, service_id_of
@@ -66,14 +66,16 @@ class RetryFailedExecutions:
         """Return a result for each of up to 1,000 of them, the one whose last attempt is the oldest first.
 
         Those that time does not reach are errors and not touched; those that are recorded by now are kept no longer.
+        What is recorded or kept is what was reported last, also while the look-ups were made.
         Raises ``NotYet`` and what ``Recording.record`` raises.
         """
 
         async def rows() -> Sequence[Row]:
             service_ids = await recording.known.failed(MOST_AGAIN, at_least=await recording.log.head())
-            keys = [str(each) for each in service_ids]
-            kept = await recording.store.load_many(FailedExecution, keys) if keys else {}
-            return [Closed(service_id=kept[key].service_id, report=kept[key].report) for key in keys if key in kept]
+            waiting = await recording.kept(service_ids)
+            return [
+                Closed(service_id=each.service_id, report=each.report) for each in waiting if each.report is not None
+            ]
 
         return await recording.record(rows, context, render, now=now, again=True)
 

@@ -15,7 +15,7 @@ import msgspec
 
 from domain.base import Aggregate
 from domain.errors import Overloaded, StaleVersion
-from domain.execution import Execution, FailedExecution, Report
+from domain.execution import Execution, FailedExecution, FailedExecutionEvent, Report
 from write_side.claims import Claims
 from write_side.event_store import Done, EventStore
 from write_side.execution.looking_up import Found, NotReached, looked_up
@@ -95,7 +95,8 @@ class Recording:
             if asked or attempted:
                 places = await self._places(closed)
             try:
-                attempt = _Attempt(places, found, await self._failed(closed, places), now, again, self.gate)
+                failed = await self._kept([FailedExecution.stream(str(each)) for each in closed], places)
+                attempt = _Attempt(places, found, failed, now, again, self.gate)
                 await attempt.decide(rows)
                 return await self._stored(attempt, at_last(context), render, again)
             except Conflict:
@@ -116,10 +117,19 @@ class Recording:
         told = {row.service_id: Owner(row.portfolio_id) for row in new if row.portfolio_id is not None}
         return found | told, bool(wanted)
 
-    async def _failed(self, closed: Mapping[int, Closed], places: Mapping[str, Place]) -> dict[str, FailedExecution]:
-        """Return those of the executions that were kept because a look-up failed, recorded ones too."""
-        keys = [key for key in map(str, closed) if FailedExecution.stream(key) in places]
-        return await self.store.load_many(FailedExecution, keys) if keys else {}
+    async def kept(self, service_ids: Sequence[int]) -> list[FailedExecution]:
+        """Return those of the executions that wait for a look-up, in this order; raises ``Broken``, ``Unavailable``."""
+        streams = [FailedExecution.stream(str(each)) for each in service_ids]
+        found = await self._kept(streams, await self.log.places(streams) if streams else {})
+        return [found[stream] for stream in streams if stream in found and not found[stream].recorded]
+
+    async def _kept(self, streams: Sequence[str], places: Mapping[str, Place]) -> dict[str, FailedExecution]:
+        """Return those that were kept because a look-up failed, recorded ones too, by their streams."""
+        before = {stream: places[stream].version - 1 for stream in streams if stream in places}
+        last = await self.log.read_many(before) if before else {}
+        return {
+            stream: FailedExecution.left_by(cast("FailedExecutionEvent", each[-1])) for stream, each in last.items()
+        }
 
     async def _stored(self, attempt: _Attempt, context: Context, render: Render, again: bool) -> Outcome:
         """Store what was decided; raises ``Conflict`` and ``KeyTaken``."""
@@ -187,29 +197,33 @@ class _Attempt:
 
     def _decide(self, row: Closed) -> RowResult:
         service_id = row.service_id
-        failed = self._failed.get(str(service_id))
+        failed = self._failed.get(FailedExecution.stream(str(service_id)))
         if (known := self._places.get(Execution.stream(str(service_id)))) is not None:
             self._leave(failed)
             return RowResult(service_id, RowStatus.SKIPPED, EXISTS, known.first)
-        if failed is not None and failed.recorded:
-            raise Conflict(failed.id)
+        report = row.report
+        if failed is not None:
+            if failed.report is None:
+                raise Conflict(failed.id)
+            if self._again:  # it may have been reported anew while this look-up was made
+                report = failed.report
         owner = self._found[service_id]
         if isinstance(owner, LookUpFailed):
             if not (self._again and isinstance(owner, NotReached)):
-                self._keep(row, str(owner), failed)
+                self._keep(service_id, report, str(owner), failed)
             return RowResult(service_id, RowStatus.ERROR, f"{WITHOUT_OWNER}{owner}")
         self._created[service_id] = self._events
-        self._change(Execution.record(service_id, row.report, owner.portfolio_id, self._now, order_id=owner.order_id))
+        self._change(Execution.record(service_id, report, owner.portfolio_id, self._now, order_id=owner.order_id))
         self._leave(failed)
         return RowResult(service_id, RowStatus.CREATED)
 
-    def _keep(self, row: Closed, reason: str, failed: FailedExecution | None) -> None:
+    def _keep(self, service_id: int, report: Report, reason: str, failed: FailedExecution | None) -> None:
         """Keep a row whose portfolio was not found out, and why."""
         if failed is None:
-            self._change(FailedExecution.keep(row.service_id, row.report, reason, self._now))
+            self._change(FailedExecution.keep(service_id, report, reason, self._now))
             return
         kept = failed.copy()
-        kept.fail_again(row.report, reason, self._now)
+        kept.fail_again(report, reason, self._now)
         self._change(kept)
 
     def _leave(self, failed: FailedExecution | None) -> None:
