@@ -9,7 +9,7 @@ from typing import Any, Final
 from domain.execution import wrong_order_id
 from domain.portfolio import wrong_id
 from domain.values import places, plain
-from write_side.adapters.service import Service, ServiceUnavailable
+from write_side.adapters.service import Service, ServiceUnavailable, decimal_of
 from write_side.execution.ports import LookUpFailed, Owner
 
 PATH: Final = "/api/v2/executions"
@@ -45,7 +45,7 @@ class TradeServiceOwners:
         if answer is None:
             raise LookUpFailed(f"{where}: it knows no such execution")
         try:
-            return owner_of(answer)
+            return owner_of(answer, service_id)
         except LookUpFailed as error:
             raise LookUpFailed(f"{where}: {error}") from None
 
@@ -57,9 +57,10 @@ class NoTradeService:
         raise LookUpFailed("no TRADE_SERVICE_URL is set and the row has no portfolioId")
 
 
-def owner_of(answer: Any) -> Owner:
-    """Return whose execution it is by an answer of the Trade Service; raises ``LookUpFailed``.
+def owner_of(answer: Any, service_id: int) -> Owner:
+    """Return whose execution this is by an answer of the Trade Service; raises ``LookUpFailed``.
 
+    One that says of itself that it is another execution is not taken: who does not filter answers with its first page.
     The portfolio is at ``executions[0].tradeOrder.portfolio.portfolioId``, else at a ``portfolioId`` of
     ``executions[0]`` or of the answer (contract "001"); the order at ``tradeOrder.orderId``, else ``orderId``.
     """
@@ -71,6 +72,9 @@ def owner_of(answer: Any) -> Owner:
     if executions == []:
         raise LookUpFailed("it knows no such execution: executions is empty")
     execution = _object(executions[0]) if executions else {}
+    told_of = execution.get("executionServiceId")
+    if told_of is not None and decimal_of(told_of) != service_id:
+        raise LookUpFailed(f"it answers about execution {_printable(str(told_of))[:40]}")
     trade_order = _object(execution.get("tradeOrder"))
     told = (_object(trade_order.get("portfolio")), execution, answer)
     portfolio_id = next((each["portfolioId"] for each in told if each.get("portfolioId") is not None), None)
