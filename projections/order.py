@@ -8,7 +8,15 @@ from msgspec.structs import replace
 
 from domain.base import Recorded
 from domain.errors import Broken
-from domain.execution import Booking, ExecutionBooked, ExecutionBookingParked, ExecutionRecorded
+from domain.execution import (
+    Booking,
+    ExecutionBooked,
+    ExecutionBookingParked,
+    ExecutionLookUpFailed,
+    ExecutionLookUpFailedAgain,
+    ExecutionRecorded,
+    FailedExecutionRecorded,
+)
 from domain.order import Blotter, Order, OrdersCancelled, OrdersSent, place_of
 from domain.values import EXACT
 from projections.projector import Projector, Rows
@@ -26,7 +34,16 @@ from read_side.order import (
     unbooked_key,
 )
 
-_Event: TypeAlias = OrdersSent | OrdersCancelled | ExecutionRecorded | ExecutionBooked | ExecutionBookingParked
+_Failed: TypeAlias = ExecutionLookUpFailed | ExecutionLookUpFailedAgain
+_Event: TypeAlias = (
+    OrdersSent
+    | OrdersCancelled
+    | ExecutionRecorded
+    | ExecutionBooked
+    | ExecutionBookingParked
+    | _Failed
+    | FailedExecutionRecorded
+)
 _Rows: TypeAlias = Rows[OrderRows]
 
 
@@ -41,7 +58,11 @@ def keys(recorded: Recorded) -> tuple[str, ...]:
         case ExecutionRecorded(order_id=order_id):
             place = place_of(order_id)
             return () if place is None else (place[0],)
-        case ExecutionBookingParked():
+        case ExecutionLookUpFailed() | ExecutionLookUpFailedAgain() as event:
+            place = place_of(event.report.order_id)
+            own = (unbooked_key(_service_id(recorded)),)
+            return own if place is None else (*own, place[0])
+        case ExecutionBookingParked() | FailedExecutionRecorded():
             return (unbooked_key(_service_id(recorded)),)
         case ExecutionBooked():
             return ()
@@ -68,6 +89,12 @@ def apply(rows: _Rows, recorded: Recorded) -> None:
                 rows[key] = parked
         case ExecutionBooked():
             rows[unbooked_key(_service_id(recorded))] = None
+        case ExecutionLookUpFailed() | ExecutionLookUpFailedAgain() as event:
+            _not_looked_up(rows, event, recorded)
+        case FailedExecutionRecorded():
+            key = unbooked_key(_service_id(recorded))
+            if _waits_for_look_up(rows[key]):
+                rows[key] = None
 
 
 def _sent(rows: _Rows, event: OrdersSent, recorded: Recorded) -> None:
@@ -123,6 +150,32 @@ def _filled(rows: _Rows, place: tuple[str, int], fill: Fill, recorded: Recorded)
             position=position,
         )
         rows[waiting.key] = waiting
+
+
+def _not_looked_up(rows: _Rows, event: _Failed, recorded: Recorded) -> None:
+    """Let what was filled wait, unless it was recorded after all: that stays as it is, whoever was slower."""
+    key, report = unbooked_key(_service_id(recorded)), event.report
+    place = place_of(report.order_id)
+    orders = _orders(rows, place[0]) if place is not None else None
+    known = rows[key]
+    if known is not None and not _waits_for_look_up(known):
+        return
+    if orders is None or not orders.portfolio_id or not report.quantity_filled:
+        rows[key] = None
+        return
+    rows[key] = UnbookedRow(
+        execution_id=0,
+        service_id=_service_id(recorded),
+        order_id=report.order_id or "",
+        portfolio_id=orders.portfolio_id,
+        recorded=False,
+        booking_reason=event.reason,
+        position=recorded.position,
+    )
+
+
+def _waits_for_look_up(row: OrderRows | None) -> bool:
+    return isinstance(row, UnbookedRow) and not row.recorded
 
 
 def _fill(event: ExecutionRecorded, recorded: Recorded) -> Fill:

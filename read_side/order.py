@@ -106,14 +106,20 @@ class EarlyRow(Row, frozen=True, kw_only=True, gc=False, tag="early"):
 
 
 class UnbookedRow(Row, frozen=True, kw_only=True, gc=False, tag="unbooked"):
-    """An execution that names one of our orders and has filled something that is not booked; booked, it is no row."""
+    """An execution that names one of our orders and has filled something that is not booked; booked, it is no row.
+
+    One that is not ``recorded``, because the look-up of its portfolio has failed, has no id yet (``execution_id`` is
+    0); its portfolio is that of the orders.
+    """
 
     execution_id: int
     service_id: int
     order_id: str
     portfolio_id: str
+    recorded: bool = True
     booking: Booking = Booking.NONE
     booking_reason: str | None = None
+    """Why it is parked, or why the look-up has failed."""
 
     @property
     def key(self) -> str:

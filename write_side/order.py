@@ -18,6 +18,7 @@ from domain.order import (
     OrderSet,
     OrderStatus,
     must_be_booked,
+    must_be_recorded,
     must_hold_as_before,
     must_take,
     orders_of,
@@ -42,10 +43,14 @@ class Standing(Protocol):
 
 
 class Unbooked(Protocol):
-    """An execution that names an order and has filled something that is not booked, and why."""
+    """An execution that names an order and has filled something that is not booked, and why; perhaps not recorded."""
 
     @property
     def execution_id(self) -> int: ...
+    @property
+    def service_id(self) -> int: ...
+    @property
+    def recorded(self) -> bool: ...
     @property
     def order_id(self) -> str: ...
     @property
@@ -190,6 +195,7 @@ class SendOrders:
             must_take(seen.portfolio_id, portfolio.status, orders)
             waiting = await desk.known.unbooked(seen.portfolio_id, await desk.head()) if desk.booked else None
             if waiting is not None:
+                must_be_recorded(waiting.service_id, waiting.order_id, waiting.recorded, waiting.booking_reason)
                 must_be_booked(waiting.execution_id, waiting.order_id, waiting.booking, waiting.booking_reason)
         held = (await desk.holdings.of([seen.portfolio_id])).get(seen.portfolio_id)
         if isinstance(held, FoliologError):

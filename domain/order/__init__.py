@@ -22,7 +22,7 @@ from domain.order.filling import (
     residuals,
     set_status,
 )
-from domain.order.rules import must_be_booked, must_hold_as_before, must_take
+from domain.order.rules import must_be_booked, must_be_recorded, must_hold_as_before, must_take
 
 __all__ = [
     "Blotter",
@@ -36,6 +36,7 @@ __all__ = [
     "Residual",
     "average_price",
     "must_be_booked",
+    "must_be_recorded",
     "must_hold_as_before",
     "must_take",
     "open_quantity",

@@ -54,6 +54,18 @@ def must_be_booked(execution_id: int, order_id: str, booking: Booking, reason: s
         )
 
 
+def must_be_recorded(service_id: int, order_id: str, recorded: bool, reason: str | None) -> None:
+    """Raise ``RuleViolated`` where an execution has filled something of an order and its portfolio is not found out.
+
+    It is not booked before it is recorded, so the same goes for it as for one that is not booked.
+    """
+    if not recorded:
+        raise RuleViolated(
+            f"the execution with executionServiceId {service_id} names order {order_id} and is not recorded, "
+            f"the look-up of its portfolio failed: {reason}; look it up first, POST /api/v1/executions/retry"
+        )
+
+
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

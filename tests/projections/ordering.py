@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from domain.base import Event
-from domain.execution import Execution, ExecutionBooked, ExecutionBookingParked, Report, TradeType
+from domain.execution import Execution, ExecutionBooked, ExecutionBookingParked, FailedExecution, Report, TradeType
 from domain.order import Blotter, Order, OrderStatus, orders_of
 from domain.rebalance import Rebalance, RebalanceRun
 from tests.projections.rebalancing import GOLD, TECH, a_rebalance, a_run
@@ -49,7 +49,13 @@ def executed(
     portfolio_id: str = "ACC-1",
 ) -> Event:
     """An execution that has filled this quantity."""
-    report = Report(
+    report = _report(order_id, quantity, price, security_id, side)
+    (event,) = Execution.record(service_id, report, portfolio_id, NOW).collect_events()
+    return event
+
+
+def _report(order_id: str | None, quantity: str, price: str, security_id: str, side: str) -> Report:
+    return Report(
         execution_status="FULL",
         trade_type=TradeType(side),
         destination="ML",
@@ -65,8 +71,17 @@ def executed(
         average_price=Decimal(price),
         order_id=order_id,
     )
-    (event,) = Execution.record(service_id, report, portfolio_id, NOW).collect_events()
-    return event
+
+
+def not_looked_up(service_id: int, *order_ids: str | None, quantity: str = "1", recorded: bool = False) -> list[Event]:
+    """The failed look-ups of an execution, with what it was reported to fill each time, and perhaps their end."""
+    reports = [_report(order_id, quantity, "1", TECH, "BUY") for order_id in order_ids]
+    failed = FailedExecution.keep(service_id, reports[0], "away", NOW)
+    for report in reports[1:]:
+        failed.fail_again(report, "still away", NOW)
+    if recorded:
+        failed.leave(NOW)
+    return list(failed.collect_events())
 
 
 def booked(service_id: int, version: int = 2) -> Event:
@@ -96,6 +111,11 @@ def random_orders(seed: int, rebalances: int) -> list[Event]:
         for _ in range(choose.randrange(12)):
             service_id += 1
             order = choose.choice(orders)
+            *failed, ended = not_looked_up(
+                service_id, order.order_id, choose.choice((order.order_id, None)), recorded=True
+            )
+            fate = choose.randrange(4)
+            fills += failed if fate > 1 else []
             fills.append(
                 executed(
                     service_id,
@@ -107,6 +127,7 @@ def random_orders(seed: int, rebalances: int) -> list[Event]:
                     portfolio_id=choose.choice((portfolio_id, portfolio_id, "ACC-0")),
                 )
             )
+            fills += [ended] if fate > 2 else []
             fate = choose.randrange(4)
             fills += [parked(service_id, "why")] if fate > 1 else []
             fills += [booked(service_id, 2 + (fate > 1))] if fate % 2 else []

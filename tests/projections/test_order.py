@@ -16,7 +16,16 @@ from projections.rebuild import rebuild, verify
 from read_side.adapters.postgres_builder import PostgresBuilder
 from read_side.order import ORDERS, SHOWN, EarlyRow, Fills, OrderRows, OrdersRow, UnbookedRow
 from tests.projections.logs import append, content, process
-from tests.projections.ordering import NOW, booked, executed, parked, random_orders, sent, sold_and_bought
+from tests.projections.ordering import (
+    NOW,
+    booked,
+    executed,
+    not_looked_up,
+    parked,
+    random_orders,
+    sent,
+    sold_and_bought,
+)
 from tests.projections.quoting import recorded
 from tests.projections.rebalancing import BOND, GOLD
 from tests.projections.running import running
@@ -183,6 +192,33 @@ def test_what_names_no_order_of_ours_or_has_nothing_filled_waits_for_nothing() -
     bookings = [parked(1, "why"), booked(1, 3), parked(2, "why")]
     assert waiting(*SENT, *others, *bookings) == []
     assert row_of(*SENT, *others, *bookings) == row_of(*SENT, *others)
+
+
+def test_a_fill_whose_look_up_failed_waits_until_it_is_recorded_and_booked() -> None:
+    of_order, away, again = f"{ID}-3", (0, "ACC-1", "NONE", "away"), (0, "ACC-1", "NONE", "still away")
+    assert waiting(*SENT, *not_looked_up(7, of_order)) == [away]
+    assert waiting(*SENT, *not_looked_up(7, of_order, of_order)) == [again]
+    assert waiting(*SENT, *not_looked_up(7, "DESK-1", of_order)) == [again]
+    *failed, ended = not_looked_up(7, of_order, recorded=True)
+    fill = executed(7, of_order, "1", "1")
+    assert waiting(*SENT, *failed, fill, ended) == [(4, "ACC-1", "NONE", None)]
+    assert waiting(*SENT, *failed, fill, ended, booked(7)) == []
+    assert waiting(*SENT, *failed, executed(7, None, "1", "1"), ended) == []
+
+
+def test_a_failed_look_up_that_fills_none_of_our_orders_holds_nothing_back() -> None:
+    for others in (["DESK-1"], [None], [f"{ID}-3", "DESK-1"]):
+        assert waiting(*SENT, *not_looked_up(7, *others)) == []
+    assert waiting(*SENT, *not_looked_up(7, f"{ID}-3", quantity="0")) == []
+    assert waiting(*not_looked_up(7, f"{ID}-3"), *SENT) == []
+
+
+def test_a_look_up_that_fails_after_its_execution_was_recorded_takes_nothing_away() -> None:
+    """Two requests can cross so closely that neither sees the other: these are two streams."""
+    *failed, ended = not_looked_up(7, f"{ID}-3", recorded=True)
+    fill = executed(7, f"{ID}-3", "1", "1")
+    assert waiting(*SENT, fill, *failed) == waiting(*SENT, fill, *failed, ended) == [(3, "ACC-1", "NONE", None)]
+    assert waiting(*SENT, fill, booked(7), *failed, ended) == []
 
 
 def test_a_cancellation_of_nothing_stops_the_view() -> None:

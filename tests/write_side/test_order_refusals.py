@@ -15,7 +15,7 @@ from domain.order import BlotterBegun, OrdersSent
 from domain.portfolio import Portfolio, PositionUpdate, Status, TransactionType
 from domain.rebalance import Rebalance
 from read_side.order import SHOWN
-from tests.projections.ordering import booked, executed
+from tests.projections.ordering import booked, executed, not_looked_up
 from tests.write_side.desks import BOND, NOW, TECH
 from tests.write_side.placing import Placing, told
 from tests.write_side.stores import by
@@ -137,6 +137,26 @@ async def test_nothing_is_sent_while_a_fill_of_the_last_orders_is_not_booked() -
     with pytest.raises(RuleViolated, match="does not hold any more"):
         await desk.send(second)
     assert len(desk.new(OrdersSent)) == 1
+
+
+async def test_nothing_is_sent_while_a_fill_is_not_recorded_because_its_look_up_failed() -> None:
+    """The desk has filled it, and the portfolio will have it once it is looked up: it would be bought twice."""
+    desk = Placing()
+    first = await desk.start()
+    await desk.send(first)
+    *failed, ended = not_looked_up(1, f"{first}-2", recorded=True)
+    await desk.execute(*failed)
+    await desk.cancel(first)
+    second = await desk.rebalance()
+    said = f"executionServiceId 1 names order {first}-2 and is not recorded, the look-up of its portfolio failed: away;"
+    with pytest.raises(RuleViolated, match=said):
+        await desk.send(second)
+    await desk.execute(executed(1, f"{first}-2", "1", "150.5"), ended)
+    with pytest.raises(RuleViolated, match="is not booked: NONE"):
+        await desk.send(second)
+    await desk.book(1)
+    with pytest.raises(RuleViolated, match="does not hold any more"):
+        await desk.send(second)
 
 
 def _first_fill(desk: Placing) -> int:
