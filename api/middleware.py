@@ -185,6 +185,8 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY:
+            if message.get("more_body"):
+                await _drained(receive)
             detail = f"the body has more than {MAX_BODY} bytes"
             raise HTTPException(413, detail, {"Connection": "close"})
         return message

@@ -62,6 +62,7 @@ CATALOGUE: Mapping[str, Kind] = {
         412, "It has changed since you read it", "Read it again, decide again, and send its new ETag as If-Match."
     ),
     "body-too-large": Kind(413, "The body is too large", "Send smaller bodies: split the request."),
+    "uri-too-long": Kind(414, "The path and query are too long", "Ask for less in one request."),
     "unsupported-media-type": Kind(
         415, "The body has a type that is not taken", "Send Content-Type: application/json, or none."
     ),
@@ -92,6 +93,7 @@ CATALOGUE: Mapping[str, Kind] = {
     "precondition-required": Kind(
         428, "A version is needed", "Give the version you have read: If-Match with its ETag, or the parameter version."
     ),
+    "head-too-large": Kind(431, "The headers are too large", "Send fewer or shorter headers."),
     "internal-error": Kind(500, "Something is wrong here", "It is not your request. Report the correlation id."),
     "file-not-written": Kind(
         500, "The file cannot be written", "The batch is FAILED and goes first next time. Look at OUTPUT_DIR."

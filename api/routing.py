@@ -42,9 +42,11 @@ class Route(starlette.routing.Route):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         methods = {method.upper() for method in options["methods"] or ["GET"]}
+        if "GET" in methods:
+            methods.add("HEAD")  # answered as GET is, the server leaves the body out; the document need not say it
         self.operation_id = options["operation_id"] = options.get("operation_id") or endpoint.__name__
         super().__init__(path, endpoint, include_in_schema=options["include_in_schema"])
-        self.methods = methods  # HEAD is answered where it was asked for
+        self.methods = methods
         self.app = _short_way(endpoint)
         self._literal = path.partition("{")[0]
         self._options = options

@@ -172,8 +172,8 @@ async def test_what_may_succeed_later_is_503_with_its_code(
     [
         ("GET", "/portfolio", "POST"),
         ("DELETE", "/rebalance", "POST"),
-        ("PUT", "/portfolio/1", "GET"),
-        ("POST", "/transactions", "GET"),
+        ("PUT", "/portfolio/1", "GET, HEAD"),
+        ("POST", "/transactions", "GET, HEAD"),
     ],
 )
 async def test_other_methods_are_not_allowed(client: httpx2.AsyncClient, method: str, path: str, allow: str) -> None:

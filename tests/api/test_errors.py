@@ -31,11 +31,11 @@ async def test_an_unknown_path_is_a_problem(client: httpx2.AsyncClient, path: st
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("DELETE", "/api/v1/portfolios", "GET, POST"),
-        ("POST", "/api/v1/portfolio/ACC-1/state", "GET"),
+        ("DELETE", "/api/v1/portfolios", "GET, HEAD, POST"),
+        ("POST", "/api/v1/portfolio/ACC-1/state", "GET, HEAD"),
         ("GET", UPDATE, "POST"),
         ("TRACE", UPDATE, "POST"),
-        ("PATCH", "/healthz", "GET"),
+        ("PATCH", "/healthz", "GET, HEAD"),
     ],
 )
 async def test_a_wrong_method_names_all_right_ones(
