@@ -11,7 +11,7 @@ from uuid import uuid4
 from api.bootstrap.reading import database_url_of, reading
 from api.settings import Settings, seconds
 from domain.batch import Quantity
-from write_side.adapters.accounting_cli import LocalAccountingCli
+from write_side.adapters.accounting_cli import LocalAccountingCli, lock_of
 from write_side.adapters.appender import Appender
 from write_side.adapters.output_folder import LocalOutputFolder
 from write_side.adapters.postgres_log import PostgresLog, connect
@@ -47,6 +47,7 @@ def sending(settings: Settings, store: EventStore, log: PostgresLog) -> Sending:
         retries=settings.cli_retries,
         delay=settings.cli_retry_delay_ms / 1000,
         delete_files=settings.delete_files,
+        cli_lock=lock_of(folder).held,
     )
     one_run = PostgresOneRun(database_url_of(settings))
     return Sending(delivery=delivery, one_run=one_run, quantity=Quantity(settings.csv_quantity), by_file=by_file)

@@ -37,7 +37,7 @@ def send_executions(every: Every = None, data_dir: DataDir = None) -> None:
 
     async def run(settings: Settings) -> int:
         async with sender(settings) as sending:
-            return await (_once(sending) if every is None else _again_and_again(sending, every))
+            return await (_once(sending) if every is None else again_and_again(sending, every))
 
     if code := on_database(run, data_dir):
         raise typer.Exit(code)
@@ -56,9 +56,12 @@ async def _once(sending: Sending) -> int:
     return 0
 
 
-async def _again_and_again(sending: Sending, every: int) -> int:
-    """Send at once and then every so many seconds from the first time on; a run that takes longer lets some pass."""
-    from domain.errors import NotDelivered, Unavailable
+async def again_and_again(sending: Sending, every: int) -> int:
+    """Send at once and then every so many seconds from the first time on; a run that takes longer lets some pass.
+
+    What fails or is refused is told: others may heal it, and the next time it may go well. Returns 0 when asked to end.
+    """
+    from domain.errors import NotDelivered, Refused, Unavailable
 
     stopping = stop_on_signals()
     clock = asyncio.get_running_loop().time
@@ -73,7 +76,7 @@ async def _again_and_again(sending: Sending, every: int) -> int:
             if not run.done():
                 run.cancel()
             await run
-        except (NotDelivered, Unavailable) as error:
+        except (NotDelivered, Refused, Unavailable) as error:
             print(f"foliolog: {error}", flush=True)
         except asyncio.CancelledError:
             print("foliolog: the run is stopped; its batch goes on at the next start", flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
@@ -180,6 +182,18 @@ async def test_the_lock_of_the_cli_is_held_by_one(make_cli: Callable[..., Accoun
     (tmp_path / "file").touch()
     with pytest.raises(FileNotWritten, match="lock: Not a directory"):
         async with make_cli(tmp_path / "file", "true").alone():
+            raise AssertionError("held where nothing can be")
+
+
+async def test_a_lock_that_the_folder_cannot_have_is_told(
+    make_cli: Callable[..., AccountingCli], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(FileNotWritten, match="lock: No locks available"):
+        async with make_cli(tmp_path, "true").alone():
             raise AssertionError("held where nothing can be")
 
 

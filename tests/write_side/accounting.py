@@ -17,7 +17,7 @@ from write_side.adapters.output_folder import LocalOutputFolder
 from write_side.adapters.postgres_log import PostgresLog
 from write_side.adapters.postgres_one_run import PostgresOneRun
 from write_side.batch.delivering import Delivery
-from write_side.batch.ports import Written
+from write_side.batch.ports import AccountingCli, Written
 from write_side.batch.sending import Sending
 from write_side.event_store import Done, EventStore
 from write_side.log import Context
@@ -94,7 +94,7 @@ class Desk:
 async def desk(
     database_url: str,
     folder: Path,
-    cli: ScriptedCli | None,
+    cli: AccountingCli | None,
     *,
     steps: Steps | None = None,
     consume: Callable[[Path], None] = lambda path: None,
@@ -103,7 +103,7 @@ async def desk(
     """Run a process that sends batches into this folder; it dies before the step that ``steps`` says."""
     steps = steps or Steps()
     quantity, by_file = options.pop("quantity", Quantity.QUANTITY), options.pop("by_file", False)
-    if cli is not None:
+    if isinstance(cli, ScriptedCli):
         cli.step = steps.take
     async with event_store(database_url) as one:
         store = MortalStore(one.log, steps)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
+import types
+import typing
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pytest
 
+from api.settings import Settings
 from domain.command_line import CLI_PLACEHOLDERS, words_of
 from domain.errors import Broken
 from tests.write_side.running_cli import NAME, pids, publish, sample
-from write_side.adapters.accounting_cli import LocalAccountingCli
+from write_side.adapters.accounting_cli import OURS, LocalAccountingCli
 from write_side.adapters.error_file import NO_REASON
 from write_side.batch.ports import Ended, FileNotWritten
 
@@ -48,10 +54,52 @@ async def test_it_works_where_we_do_with_our_environment_and_nothing_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(tmp_path)
-    monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@db/foliolog")
     monkeypatch.setenv("ACCOUNTING_KEY", "its own")
-    ended = await run(tmp_path, "sh -c 'pwd; cat; echo $ACCOUNTING_KEY >&2; echo no $DATABASE_URL'")
-    assert ended.output.splitlines() == [str(Path.cwd()), "its own", "no"]
+    ended = await run(tmp_path, "sh -c 'pwd; cat; echo $ACCOUNTING_KEY >&2'")
+    assert ended.output.splitlines() == [str(Path.cwd()), "its own"]
+
+
+async def test_our_secrets_are_not_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path)
+    for name in OURS:
+        monkeypatch.setenv(name, f"secret of {name}")
+        monkeypatch.setenv(name.lower(), f"secret of {name}, for settings have any case")
+    ended = await run(tmp_path, "env")
+    assert ended.output
+    assert "secret of" not in ended.output
+
+
+OPEN = {
+    "cli_command",  # its words are its own
+    "elasticsearch_prefix",
+    "host",
+    "kafka_bootstrap_servers",
+    "kafka_topic",
+    "kafka_username",
+    "solvers",
+}
+"""Settings of any text in which nobody has a reason to write a secret."""
+
+
+def test_every_setting_that_can_hold_a_secret_is_known() -> None:
+    texts = {name for name, each in Settings.model_fields.items() if holds_text(each.annotation)}
+    assert texts - OPEN == {name.lower() for name in OURS}, "a new setting of text is in one of the two"
+    assert texts >= OPEN
+
+
+def holds_text(annotation: Any) -> bool:
+    """Return whether a value of this type can be any text: all but numbers, paths and what is one of a few words."""
+    match get_origin(annotation):
+        case typing.Literal:
+            return False
+        case typing.Annotated:
+            return holds_text(get_args(annotation)[0])
+        case typing.Union | types.UnionType:
+            return any(map(holds_text, get_args(annotation)))
+        case None:
+            return not issubclass(annotation, bool | int | Decimal | Path | Enum | None)
+        case _:
+            return True
 
 
 @pytest.mark.parametrize(

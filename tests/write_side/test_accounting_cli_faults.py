@@ -15,8 +15,9 @@ import pytest
 
 from tests.architecture.tree import ROOT
 from tests.write_side.running_cli import LOOPS, NAME, alive, gone, ignores_sigterm, pids, publish, sample, started
+from write_side.adapters import cli_wrapper
 from write_side.adapters.accounting_cli import LocalAccountingCli
-from write_side.batch.ports import CliStillRunning
+from write_side.batch.ports import CliStillRunning, CliStopped
 
 
 def parent(loop: str, folder: Path, command: str) -> subprocess.Popen[str]:
@@ -62,6 +63,37 @@ async def test_it_ends_with_the_process_around_it(tmp_path: Path) -> None:
         assert await gone(itself)
     assert (ended.exit_code, ended.failure) == (None, "the CLI has left no result: exit code -9 around it")
     assert await cli.kept(7, 1, NAME) is None
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["the process around it", "all at once"])
+async def test_stopped_from_outside_it_has_not_ended(tmp_path: Path, both: bool) -> None:
+    publish(tmp_path)
+    cli = LocalAccountingCli(tmp_path, "sleep 600")
+    async with cli.alone():
+        running = asyncio.create_task(cli.run(7, 1, NAME))
+        processes = await started(tmp_path)
+        for pid in reversed(processes) if both else processes[:1]:
+            os.kill(pid, signal.SIGTERM)
+        with pytest.raises(CliStopped, match="the accounting CLI was stopped on batch 7"):
+            await running
+        assert await gone(*processes)
+    assert await cli.kept(7, 1, NAME) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stopped_before_it_is_started_it_has_not_ended(
+    tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path)
+    early = tmp_path / "early.py"
+    early.write_text(
+        f"import os, signal\nsignal.signal({number:d}, signal.SIG_DFL)\nos.kill(os.getpid(), {number:d})\n"
+    )
+    monkeypatch.setattr(cli_wrapper, "__file__", str(early))
+    cli = LocalAccountingCli(tmp_path, "sleep 600")
+    async with cli.alone():
+        with pytest.raises(CliStopped):
+            await cli.run(7, 1, NAME)
 
 
 async def test_an_end_that_nobody_waited_for_is_kept(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from domain.batch import BatchStatus
 from domain.errors import RuleViolated
-from tests.api.outside import WELL, ScriptedCli
+from tests.api.outside import BADLY, WELL, ScriptedCli
 from tests.write_side.accounting import Died, Steps, desk, load, rows
 from tests.write_side.stores import by
 from write_side.batch.ports import CliFailed, Ended, FileNotWritten
@@ -37,6 +37,37 @@ async def test_a_process_without_the_cli_sends_nothing_past_it(
     async with desk(database_url, folder, None, by_file=True) as one:
         (batch,) = await one.sending.send(by())
         assert (batch.by_cli, rows((folder / batch.file_name).read_bytes())) == (False, late)
+
+
+async def test_a_cli_that_has_taken_nothing_keeps_nobody_from_sending_files(
+    database_url: str, folder: Path, cli: ScriptedCli
+) -> None:
+    async with desk(database_url, folder, cli, retries=0) as one:
+        for first in (1, 2):
+            await one.record(first, 1)
+            cli.ends = [BADLY]
+            with pytest.raises(CliFailed):
+                await one.sending.send(by())
+            await one.sending.cancel(first, by())
+    async with desk(database_url, folder, None) as one:
+        (batch,) = await one.sending.send(by())
+        assert (batch.batch_id, batch.by_cli, batch.count) == (3, False, 2)
+
+
+async def test_a_cancelled_batch_does_not_hide_that_a_cli_took_one(
+    database_url: str, folder: Path, cli: ScriptedCli
+) -> None:
+    async with desk(database_url, folder, cli, retries=0) as one:
+        await one.record(1, 1)
+        await one.sending.send(by())
+        await one.record(2, 1)
+        cli.ends = [BADLY]
+        with pytest.raises(CliFailed):
+            await one.sending.send(by())
+        await one.sending.cancel(2, by())
+    async with desk(database_url, folder, None) as one:
+        with pytest.raises(RuleViolated, match="batch 1 was taken by the accounting CLI"):
+            await one.sending.send(by())
 
 
 async def test_an_end_that_was_kept_counts_whatever_went_wrong_since(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import AbstractAsyncContextManager, suppress
@@ -17,12 +18,31 @@ from write_side.adapters import cli_wrapper
 from write_side.adapters.cli_lock import CliLock
 from write_side.adapters.error_file import Unreadable, error_files, one_line, plain, rejected_rows
 from write_side.adapters.output_folder import make_folder, sync_folder, telling
-from write_side.batch.ports import CliStillRunning, Ended
+from write_side.batch.ports import CliStillRunning, CliStopped, Ended
 
-_OURS = frozenset({"DATABASE_URL", "REDIS_URL"})
-"""Settings with passwords in them, which are none of its business."""
+OURS = frozenset(
+    {
+        "API_KEYS",
+        "DATABASE_URL",
+        "ELASTICSEARCH_URL",
+        "KAFKA_PASSWORD",
+        "PORTFOLIO_ACCOUNTING_URL",
+        "PRICING_SERVICE_URL",
+        "REDIS_URL",
+        "SECURITY_SERVICE_URL",
+        "TRADE_SERVICE_URL",
+    }
+)
+"""Settings that are secret or can have a password in them, which are none of its business."""
+_NOT_ENDED = frozenset({cli_wrapper.STOPPED, cli_wrapper.ORPHANED, -signal.SIGTERM, -signal.SIGINT})
+"""Exit codes of the process around the CLI that somebody has stopped; SIGTERM kills it only before the CLI starts."""
 _LEEWAY = 10.0
 """Seconds that the process around the CLI gets to end, beyond those that it gives the CLI."""
+
+
+def lock_of(folder: Path, wait: float = 3.0) -> CliLock:
+    """Return the lock that a CLI on the files of this folder holds while it runs; ``wait`` is in seconds."""
+    return CliLock(Path(os.path.abspath(folder)) / ".batches" / "lock", wait)
 
 
 class LocalAccountingCli:
@@ -39,7 +59,7 @@ class LocalAccountingCli:
         self._folder = Path(os.path.abspath(folder))
         self._words = words_of(command, CLI_PLACEHOLDERS)
         self._timeout, self._grace = timeout, grace
-        self._lock = CliLock(self._folder / ".batches" / "lock", wait)
+        self._lock = lock_of(folder, wait)
 
     def alone(self) -> AbstractAsyncContextManager[None]:
         return self._lock.held()
@@ -54,6 +74,8 @@ class LocalAccountingCli:
         values = {"batch": str(batch_id), "attempt": str(attempt), "filename": file_name}
         values |= {"file": str(folder / file_name), "output_dir": str(folder)}
         told = await self._run(lock, folder, file_name, [word.format_map(values) for word in self._words])
+        if told is None:
+            raise CliStopped(f"the accounting CLI was stopped on batch {batch_id}: it has not ended")
         return await asyncio.to_thread(_ended, folder, file_name, told) or Ended(
             exit_code=None,
             output="",
@@ -69,8 +91,11 @@ class LocalAccountingCli:
     def _private(self, batch_id: int) -> Path:
         return self._folder / ".batches" / str(batch_id)
 
-    async def _run(self, lock: int, folder: Path, file_name: str, command: list[str]) -> bytes:
-        """Return what the process around the CLI says: nothing, where the result is in the folder."""
+    async def _run(self, lock: int, folder: Path, file_name: str, command: list[str]) -> bytes | None:
+        """Return what the process around the CLI says: nothing, where the result is in the folder.
+
+        None where somebody has stopped it, and so the CLI.
+        """
         wrapper = [sys.executable, "-I", "-S", cli_wrapper.__file__, str(os.getpid()), str(lock)]
         limits = [str(self._timeout), str(self._grace), str(folder), file_name]
         # Linux sends the death signal when the thread that starts the process ends. asyncio and uvloop start it from
@@ -82,7 +107,7 @@ class LocalAccountingCli:
                 stdout=PIPE,
                 stderr=PIPE,
                 pass_fds=(lock,),
-                env={name: value for name, value in os.environ.items() if name not in _OURS},
+                env={name: value for name, value in os.environ.items() if name.upper() not in OURS},
                 start_new_session=True,  # Ctrl-C in a terminal is for us, and we end the CLI
             )
         )
@@ -96,6 +121,8 @@ class LocalAccountingCli:
             raise
         if process.returncode == 0:
             return b""
+        if process.returncode in _NOT_ENDED:
+            return None
         return output or errors.strip().rpartition(b"\n")[2] or f"exit code {process.returncode} around it".encode()
 
     async def _stop(self, starting: asyncio.Future[Process]) -> None:

@@ -30,7 +30,11 @@ class CliLock:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Hold it; raises ``CliStillRunning`` where another process, or another run of ours, does for longer."""
+        """Hold it.
+
+        Raises ``CliStillRunning`` where another process, or another run of ours, does for longer, and
+        ``FileNotWritten`` where the file, or a lock on it, cannot be had.
+        """
         deadline = time.monotonic() + self._wait
         while self._inside:
             if time.monotonic() >= deadline:
@@ -63,7 +67,7 @@ class CliLock:
         file = await asyncio.to_thread(self._opened)
         try:
             deadline = time.monotonic() + self._wait
-            while not _locked(file):
+            while not self._locked(file):
                 if time.monotonic() >= deadline:
                     raise CliStillRunning(await asyncio.to_thread(self._who))
                 await asyncio.sleep(_RETRY)
@@ -83,6 +87,15 @@ class CliLock:
             make_folder(self._path.parent)
             return io.FileIO(self._path, "r+", opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o644))
 
+    def _locked(self, file: io.FileIO) -> bool:
+        """Take the lock; False where somebody holds it, ``FileNotWritten`` where the folder has no locks."""
+        with telling(self._path):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
     def _who(self) -> str:
         """Return who holds it; where the system does not tell, those who have written themselves into the file."""
         holders = _holders(self._path)
@@ -91,14 +104,6 @@ class CliLock:
                 holders = [int(pid) for pid in self._path.read_text().split() if pid.isdigit()]
         named = ", ".join(map(str, holders)) or "unknown"
         return f"the accounting CLI of an earlier run still holds {self._path}: process {named}"
-
-
-def _locked(file: io.FileIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _holders(path: Path) -> list[int]:

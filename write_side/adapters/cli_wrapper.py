@@ -83,6 +83,7 @@ class Cli:
         self._read_on(cli.stdout.fileno())
         _signal(cli.pid, signal.SIGKILL)  # what is left of the group, whose number is ours until the CLI is waited for
         code = cli.wait()
+        self._listen(None, 0)  # who stops all processes of a service at once may have come to the CLI first
         if signal.SIGTERM in self._heard and (stopped or code != 0):
             return None
         failure = f"stopped after {seconds:g} s" if stopped else _failure(code)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -18,7 +18,7 @@ import structlog
 
 from domain.base import Aggregate
 from domain.batch import Batch, BatchSequence, BatchStatus, Stage
-from domain.errors import Broken, Unavailable
+from domain.errors import Broken, RuleViolated, Unavailable
 from write_side.batch.contents import pieces, strangers
 from write_side.batch.ports import AccountingCli, Alone, CliFailed, Ended, FileNotWritten, OutputFolder
 from write_side.event_store import EventStore
@@ -26,6 +26,8 @@ from write_side.log import Conflict, Context, Lookups, in_part
 
 _SOURCE: Final = "AC"
 _NAMED: Final = 5
+LONGEST_PAUSE: Final = 60.0
+"""Seconds between two runs of the CLI at most, before chance adds to them; more where the first pause is longer."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,19 +40,32 @@ class _Verdict(NamedTuple):
     rejected: dict[str, list[int]]
 
 
+class _Kept(NamedTuple):
+    """An end of the CLI that settles the batch without another run, and what follows from it."""
+
+    ended: Ended
+    verdict: _Verdict
+
+
 class Overtaken(Unavailable):
     """Another run has changed the batch meanwhile."""
 
     code = "overtaken"
 
 
+def pause(first: float, again: int) -> float:
+    """Return the seconds before the CLI runs for the ``again``-th time more: twice as many each time, to a limit."""
+    return min(first * 2.0 ** (again - 1), max(first, LONGEST_PAUSE))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """Delivers batches, one after the other.
 
-    ``cli`` is None where the file alone is the delivery. ``retries`` is how often the CLI is started again in one go,
-    ``delay`` the seconds before the first of these, then twice that each time. ``delete_files``: the file is removed
-    once the CLI has taken it without rejecting anything.
+    ``cli`` is None where the file alone is the delivery, and then ``cli_lock`` holds the lock of a CLI that another
+    process may have started. ``retries`` is how often the CLI is started again in one go, ``delay`` the seconds before
+    the first of these, then as ``pause`` says. ``delete_files``: the file is removed once the CLI has taken it without
+    rejecting anything.
     """
 
     store: EventStore
@@ -61,6 +76,11 @@ class Delivery:
     retries: int = 3
     delay: float = 0.5
     delete_files: bool = False
+    cli_lock: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+
+    def without_cli(self) -> AbstractAsyncContextManager[None]:
+        """Hold the lock of the CLI: while it is held none runs; raises ``CliStillRunning``, ``FileNotWritten``."""
+        return self.cli.alone() if self.cli is not None else self.cli_lock()
 
     async def load(self, number: int) -> Batch:
         """Return this batch as the log has it now; raises ``Broken`` where it is not there."""
@@ -145,26 +165,51 @@ class Delivery:
 
         What could not be read before is read once more: somebody may have mended it. Else the CLI runs again.
         """
-        if not (batch.untold or unreadable):
-            return False
         try:
-            ended = await cli.kept(batch.batch_id, batch.attempts, batch.file_name)
+            kept = await self._kept(cli, batch, unreadable=unreadable)
         except FileNotWritten as error:
             await self._fail(batch, Stage.FILE, str(error), None, context)
             raise
-        if ended is None:
+        if kept is None:
             return False
+        await self._conclude(batch, kept.ended, kept.verdict, context)
+        return True
+
+    async def _kept(self, cli: AccountingCli, batch: Batch, *, unreadable: bool) -> _Kept | None:
+        """Return the end that settles the batch without another run; None where there is none."""
+        if not (batch.untold or unreadable):
+            return None
+        ended = await cli.kept(batch.batch_id, batch.attempts, batch.file_name)
+        if ended is None:
+            return None
         verdict = await self._judged(batch, ended)
         if verdict.failure is not None and (not batch.untold or not verdict.unreadable):
-            return False
-        await self._conclude(batch, ended, verdict, context)
-        return True
+            return None
+        return _Kept(ended, verdict)
+
+    async def refuse_if_taken(self, batch: Batch) -> None:
+        """Return where the CLI has not taken this batch, as far as can be told while its lock is held.
+
+        Raises ``RuleViolated`` where a retry would settle it without another run, or where that cannot be told in a
+        process that was not told of the CLI, and ``FileNotWritten``.
+        """
+        if self.cli is not None:
+            if await self._kept(self.cli, batch, unreadable=batch.stage is Stage.RESULT) is not None:
+                raise RuleViolated(
+                    f"batch {batch.batch_id} was taken by the accounting CLI, which nobody has noted yet: retry it, "
+                    "that settles it without another run"
+                )
+        elif batch.untold:
+            raise RuleViolated(
+                f"the accounting CLI was started on batch {batch.batch_id} and nobody has noted how it ended: it may "
+                "have taken the batch. CLI_COMMAND is not set in this process: retry or cancel it where it is set"
+            )
 
     async def _hand_over(self, cli: AccountingCli, batch: Batch, alone: Alone, context: Context) -> None:
         """Have the CLI take the file, again where it fails, and settle the batch by how it has ended."""
         for again in range(self.retries + 1):
             if again:
-                await asyncio.sleep(self.delay * 2 ** (again - 1) * random.uniform(1.0, 1.5))  # noqa: S311
+                await asyncio.sleep(pause(self.delay, again) * random.uniform(1.0, 1.5))  # noqa: S311
             await alone.check()
             batch.hand_over(self.clock())
             await self._save(batch, context)

@@ -35,6 +35,12 @@ class CliStillRunning(Unavailable):
     retry_after: ClassVar[int] = 30
 
 
+class CliStopped(Unavailable):
+    """The accounting CLI was stopped from outside, as at the end of a service: it has not ended, and may run again."""
+
+    code = "cli-stopped"
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """A file as it stands: SHA-256 of its bytes, lower-case hex, and how many they are."""
@@ -120,7 +126,7 @@ class AccountingCli(Protocol):
         """Run the CLI on a copy of the published file, in the new private folder of this attempt, within its time.
 
         Cancelled, it stops the CLI before it ends. Raises ``FileNotWritten`` where folder or copy cannot be made; then
-        the CLI was not started.
+        the CLI was not started. Raises ``CliStopped`` where somebody else has stopped it: nothing is kept then.
         """
 
     async def kept(self, batch_id: int, attempt: int, file_name: str) -> Ended | None:

@@ -80,18 +80,21 @@ class Sending:
         """Give up this batch, which has failed: its executions go out with the next new one.
 
         Its file is withdrawn first, where nobody else hands it on. What is remembered under an Idempotency-Key is
-        stored in the same append. Raises ``NotFound``, ``RuleViolated``, ``StaleVersion``, ``BatchInProgress``,
-        ``KeyTaken``, ``FileNotWritten``, ``Unavailable``: ``CliStillRunning`` while a CLI works on it.
+        stored in the same append. Raises ``NotFound``, ``RuleViolated`` also where accounting has taken it,
+        ``StaleVersion``, ``BatchInProgress``, ``KeyTaken``, ``FileNotWritten``, ``Unavailable``: ``CliStillRunning``
+        while a CLI works on it.
         """
         delivery = self.delivery
         folder, now = delivery.folder, delivery.clock()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.one_run.alone())
-            if delivery.cli is not None:
-                await stack.enter_async_context(delivery.cli.alone())
             batch = await self._known(number, context)
+            if batch.by_cli and batch.attempts:
+                await stack.enter_async_context(delivery.without_cli())
             batch.cancel(now)
-            if not batch.by_cli and batch.sha256 is not None:
+            if batch.by_cli:
+                await delivery.refuse_if_taken(batch)
+            elif batch.sha256 is not None:
                 await folder.withdraw(batch.file_name)
                 if await folder.prepared(batch.file_name) is None and await folder.was_prepared(batch.file_name):
                     raise RuleViolated(f"the file {batch.file_name} of batch {number} was taken: it is as good as sent")
@@ -145,7 +148,7 @@ class Sending:
     async def _start(self, last: Batch | None, context: Context) -> Batch | None:
         """Begin the next batch with everything that no other has; None where that is nothing.
 
-        Raises ``RuleViolated`` where the CLI that took the last one is not known here.
+        Raises ``RuleViolated`` where the CLI that took the last one that was sent is not known here.
         """
         delivery = self.delivery
         head, now = await delivery.log.head(), delivery.clock()
@@ -153,9 +156,9 @@ class Sending:
         there = await count(delivery.log, sequence.next_windows(head))
         if not there:
             return None
-        if last is not None and last.by_cli and delivery.cli is None and not self.by_file:
+        if delivery.cli is None and not self.by_file and (sent := await self._last_sent(last)) and sent.by_cli:
             raise RuleViolated(
-                f"batch {last.batch_id} was taken by the accounting CLI, and CLI_COMMAND is not set in this process: "
+                f"batch {sent.batch_id} was taken by the accounting CLI, and CLI_COMMAND is not set in this process: "
                 "set it as everywhere else, or to none where the file is the delivery from now on"
             )
         batch = sequence.start(head, count=there, quantity=self.quantity, by_cli=delivery.cli is not None, at=now)
@@ -165,6 +168,12 @@ class Sending:
             raise BatchInProgress(f"batch {batch.batch_id} was begun by another run at the same moment") from error
         log.info("batch begun", batch=batch.batch_id, count=there)
         return batch
+
+    async def _last_sent(self, last: Batch | None) -> Batch | None:
+        """Return the last batch that was sent: none is unfinished, so this or the one before those cancelled."""
+        while last is not None and last.status is BatchStatus.CANCELLED:
+            last = await self.delivery.load(last.batch_id - 1) if last.batch_id > 1 else None
+        return last
 
     async def _unfinished(self) -> list[int]:
         """Return the batches that are to be sent: one at most, for none is begun before the last has ended."""
