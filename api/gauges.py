@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -81,7 +81,7 @@ async def lags(
             (oldest if relay else seconds).labels(name).set(lag.seconds)
             (silent if relay else stopped).labels(name).set(lag.stopped)
 
-    async with _kept(measure):
+    async with _kept(measure, events, seconds, stopped, unsent, oldest, silent):
         yield
 
 
@@ -96,7 +96,7 @@ async def work(source: ParkedWork, registry: CollectorRegistry) -> AsyncIterator
             parked.labels(policy.policy).set(policy.parked)
             events.labels(policy.policy).set(policy.events)
 
-    async with _kept(measure):
+    async with _kept(measure, parked, events):
         yield
 
 
@@ -131,23 +131,33 @@ async def consumers(source: ConsumerLag, registry: CollectorRegistry) -> AsyncIt
 
     async def measure() -> None:
         await source.measure()
+        if source.error is not None:
+            records.clear()
+            return
         for group, lag in source.lags.items():
             records.labels(group).set(lag)
 
-    async with _kept(measure):
+    async with _kept(measure, records):
         yield
 
 
 @asynccontextmanager
-async def _kept(measure: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Measure again and again meanwhile; what cannot be read just now keeps its last figures."""
+async def _kept(measure: Callable[[], Awaitable[None]], *gauges: Gauge) -> AsyncIterator[None]:
+    """Measure again and again meanwhile; while that fails the gauges show nothing, for old figures would look new."""
 
     async def run() -> None:
+        told = ""
         while True:
             try:
                 await measure()
+                told = ""
             except FoliologError as error:
+                _empty(gauges)
                 log.warning("lag not measured", error=str(error))
+            except Exception as error:  # whatever it is: the gauges tell that, and the log, once, where it happened
+                _empty(gauges)
+                if told != (told := str(error)):
+                    log.exception("lag not measured")
             await asyncio.sleep(_MEASURE_EVERY)
 
     task = asyncio.create_task(run())
@@ -155,3 +165,8 @@ async def _kept(measure: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         yield
     finally:
         await end(task)
+
+
+def _empty(gauges: Iterable[Gauge]) -> None:
+    for gauge in gauges:
+        gauge.clear()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import structlog
+
 from api.gauges import ConsumerLag
 from api.queries.system import Part, State
 from domain.errors import FoliologError
 from read_side.lag import Lags
 from read_side.work import ParkedWork
+
+log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[Sequence[Part]]]
 
@@ -43,6 +47,9 @@ async def _bounded(name: str, check: Check) -> Sequence[Part]:
         return await check()
     except FoliologError as error:
         return [Part(name, State.DOWN, {"error": str(error)})]
+    except Exception as error:  # whatever it is, the part is down, and the log has where it happened
+        log.exception("a part cannot be checked", part=name)
+        return [Part(name, State.DOWN, {"error": f"{type(error).__name__}: {error}"})]
 
 
 def views(lags: Lags, expected: Sequence[str]) -> Check:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from api import logs
 from api.embedded import EmbeddedServers
+from api.settings import placed
 from benchmarks import (
     append,
     batches,
@@ -61,6 +62,7 @@ def main(
         raise typer.BadParameter(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     logs.configure("WARNING")
     results: list[Result] = []
+    file = json and placed(json)
     with tempfile.TemporaryDirectory(prefix="foliolog-bench-") as folder:
         fsync = fsync_microseconds(Path(folder))
         for name in names or list(BENCHMARKS):
@@ -75,8 +77,8 @@ def main(
     shown = Console()
     shown.width = max(shown.width, 150)
     shown.print(table(results, fsync))
-    if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2))
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2))
 
 
 async def _run(benchmark: Callable[[Place], Awaitable[list[Result]]], place: Place) -> list[Result]:

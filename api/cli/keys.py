@@ -10,6 +10,7 @@ import typer
 
 from api.cli.failing import Failed, sentences
 from api.security.keys import Entry, Unfit, entry_of, made
+from api.settings import placed
 
 
 def keys() -> typer.Typer:
@@ -32,7 +33,7 @@ def create(
     ] = None,
 ) -> None:
     """Make an API key and print it, once."""
-    key = made()
+    key, file = made(), file and placed(file)
     try:
         entry = entry_of(key, name, scope or ())
     except Unfit as error:

@@ -216,7 +216,7 @@ def _banner(settings: Settings, port: int, keys: Keys | None) -> None:
     """Say what runs, with which parts, and what to try."""
     console = Console(stderr=True, highlight=False)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    own = "embedded, data in " + str(settings.data_dir.expanduser().resolve())
+    own = "embedded, data in " + str(settings.data_dir.resolve())
     database = "DATABASE_URL" if settings.database_url else own
     console.print(f"\n[bold]Foliolog[/bold] on http://{shown}:{port}  (routes: /docs, health: /readyz)", soft_wrap=True)
     console.print(f"  event log and views  PostgreSQL, {database}", soft_wrap=True)

@@ -120,10 +120,18 @@ def park(
                 stands_at += 1
             if position != stands_at:
                 raise Failed(f"{view} has stopped at position {stands_at}, not at {position}: {lag.error}")
-            await parts.views.park(found.view, position, reason=reason, actor=getpass.getuser())
+            await parts.views.park(found.view, position, reason=reason, actor=_operator())
 
     on_database(tell, data_dir)
     print(f"{view}: the event at position {position} is passed over")
+
+
+def _operator() -> str:
+    """Return who runs this: a name, or the number of a user without an account, as containers have them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _rebuild_copy(name: str, data_dir: Path | None) -> None:
@@ -183,8 +191,8 @@ def on_database(command: Callable[[Settings], Awaitable[T]], data_dir: Path | No
         addresses = running(settings.data_dir)
         if addresses is None or addresses.database_url is None:
             raise Failed(
-                f"nothing runs on {settings.data_dir}: start `./run serve`, or say where it runs with DATABASE_URL or "
-                "--data-dir (for the demo: --data-dir .data/demo)"
+                f"nothing runs on {settings.data_dir.absolute()}: start `./run serve`, or say where it runs with "
+                "DATABASE_URL or --data-dir (for the demo: --data-dir .data/demo)"
             )
         settings = settings.model_copy(update={"database_url": addresses.database_url})
 

@@ -74,10 +74,10 @@ class State:
 
 def make(data_dir: Path) -> Layout:
     """The data folder, made if it is not there; modes of folders that exist are never changed."""
-    root = data_dir.expanduser().absolute()
-    if root.exists() and not root.is_dir():
-        raise EmbeddedError(f"the data folder {root} is a file: choose another --data-dir")
+    root = data_dir.absolute()
     try:
+        if root.exists() and not root.is_dir():
+            raise EmbeddedError(f"the data folder {root} is a file: choose another --data-dir")
         if not root.is_dir():
             root.parent.mkdir(parents=True, exist_ok=True)
             root.mkdir(exist_ok=True)
@@ -85,10 +85,16 @@ def make(data_dir: Path) -> Layout:
         layout = Layout(root.resolve())
         layout.logs.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise EmbeddedError(
-            f"the data folder {root} cannot be used ({error.strerror}): choose another --data-dir"
-        ) from error
+        raise unusable(root, error) from error
     return layout
+
+
+def unusable(root: Path, error: OSError) -> EmbeddedError:
+    """What is said of a data folder in which something could not be done."""
+    at = f", {error.filename}" if error.filename else ""
+    return EmbeddedError(
+        f"the data folder {root} cannot be used ({error.strerror or error}{at}): choose another --data-dir"
+    )
 
 
 class Ownership:
@@ -100,7 +106,10 @@ class Ownership:
 
     def __init__(self, layout: Layout) -> None:
         self.token = secrets.token_hex(8)
-        self._descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(layout.root, error) from error
         # the moments: a `running()` that looks just now, or a killed owner that the system is still clearing away
         if not wait_until(self._taken, 0.5):
             pid = os.pread(self._descriptor, 100, 0).decode(errors="replace").partition(" ")[0] or "unknown"
@@ -108,8 +117,12 @@ class Ownership:
             raise EmbeddedError(
                 f"the data folder {layout.root} is in use by process {pid}: stop that one, or choose another --data-dir"
             )
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()} {self.token}".encode(), 0)
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()} {self.token}".encode(), 0)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise unusable(layout.root, error) from error
 
     def _taken(self) -> bool:
         try:

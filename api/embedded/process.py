@@ -136,10 +136,25 @@ def open_log(path: Path) -> io.FileIO:
 
 
 def trim_log(path: Path) -> None:
-    """Move what a long log holds aside into `<name>.1`, in place, for the server keeps its file open."""
-    if path.exists() and path.stat().st_size > _LOG_LIMIT:
-        shutil.copyfile(path, path.with_suffix(path.suffix + ".1"))
-        os.truncate(path, 0)
+    """Move what a long log holds aside into `<name>.1`, in place, for the server keeps its file open.
+
+    Where there is no room for it, it is dropped: what is left of the disk is for the server.
+    """
+    with contextlib.suppress(OSError):  # tried again at the next look: a long log is nothing to end a server for
+        size = path.stat().st_size
+        if size > _LOG_LIMIT:
+            _set_aside(path, path.with_suffix(path.suffix + ".1"), size)
+            os.truncate(path, 0)
+
+
+def _set_aside(path: Path, aside: Path, size: int) -> None:
+    try:
+        aside.unlink(missing_ok=True)
+        if shutil.disk_usage(path.parent).free > 2 * size:
+            shutil.copyfile(path, aside)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def last_words(path: Path, start: int) -> str:

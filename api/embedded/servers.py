@@ -92,6 +92,9 @@ class EmbeddedServers:
             atexit.register(self.stop)
             try:
                 self._start_all(self._layout, self._spawner)
+            except OSError as error:
+                self.stop()
+                raise folders.unusable(self._layout.root, error) from error
             except BaseException:
                 self.stop()
                 raise
@@ -209,5 +212,5 @@ class EmbeddedServers:
 
 def running(data_dir: Path) -> Addresses | None:
     """The servers of a live owner of the data folder, for tools that join it; None when there are none (yet)."""
-    state = folders.live_state(Layout(data_dir.expanduser().resolve()))
+    state = folders.live_state(Layout(data_dir.resolve()))
     return Addresses(state.database_url, state.redis_url) if state else None

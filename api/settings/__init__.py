@@ -13,17 +13,21 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from api.settings.keys import WithKeys
-from api.settings.sentences import Misconfigured, masked, sentence
+from api.settings.places import CALLED_FROM, placed
+from api.settings.sentences import Misconfigured, masked, sentence, wrong
 from api.settings.servers import Servers
 from api.settings.services import Services
+from write_side.optimiser.known import KNOWN
 
 __all__ = [
+    "CALLED_FROM",
     "LogFormat",
     "LogLevel",
     "Misconfigured",
     "Settings",
     "is_loopback",
     "masked",
+    "placed",
     "read_settings",
     "seconds",
 ]
@@ -94,6 +98,14 @@ class Settings(Servers, Services, WithKeys):
         if not isinstance(text, str):
             return text
         return text.strip().upper() if info.field_name == "log_level" else text.strip().lower()
+
+    @field_validator("solvers")
+    @classmethod
+    def _are_known(cls, listed: str) -> str:
+        names = [name.strip().upper() for name in listed.split(",")]
+        if set(names) - KNOWN.keys() or len(set(names)) < len(names):
+            raise wrong(f"say {','.join(KNOWN)}, in the order in which they are tried, or one of them")
+        return ",".join(names)
 
     @model_validator(mode="after")
     def _is_guarded(self) -> Settings:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
 from api.security.keys import Entry, Keys, Unfit, collected, read_item, read_line
+from api.settings.places import Place
 from api.settings.sentences import Misconfigured
 
 
@@ -21,7 +22,7 @@ class WithKeys(BaseSettings):
         SecretStr | None, Field(description="API keys, name:sha256hex:read+write, with commas between them.")
     ] = None
     api_keys_file: Annotated[
-        Path | None, Field(description="File of API keys, on each line: name sha256hex read,write.")
+        Place | None, Field(description="File of API keys, on each line: name sha256hex read,write.")
     ] = None
 
     @model_validator(mode="after")

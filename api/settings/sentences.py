@@ -8,6 +8,9 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+_IN_ADDRESS = re.compile(r"(://[^\s:@/]*):\S*@")
+_IN_VALUE = re.compile(r"((?:[\w+.-]+://)?[^:@]*):.*@", re.DOTALL)
+_NAMED = re.compile(r"(password\s*=\s*)(?:'[^']*'?|\S+)", re.IGNORECASE)
 
 
 class Misconfigured(Exception):
@@ -15,8 +18,13 @@ class Misconfigured(Exception):
 
 
 def masked(text: str) -> str:
-    """Return the text with the passwords of addresses in it made unreadable."""
-    return _PASSWORD.sub("***", text)
+    """Return a text with the passwords of addresses in it made unreadable."""
+    return _PASSWORD.sub("***", _IN_ADDRESS.sub(r"\1:***@", _NAMED.sub(r"\1***", text)))
+
+
+def _masked_value(text: str) -> str:
+    """Return a value without what may be a password: whatever stands in it, all from the first colon to the last @."""
+    return _NAMED.sub(r"\1***", _IN_VALUE.sub(r"\1:***@", text, count=1))
 
 
 def wrong(right: str) -> PydanticCustomError:
@@ -28,7 +36,7 @@ def sentence(fault: Any) -> str:
     """Return one fault that pydantic found as a sentence."""
     if not fault["loc"]:
         return f"{fault['msg']}."
-    shown, limits = masked(str(fault["input"])), fault.get("ctx", {})
+    shown, limits = _masked_value(str(fault["input"])), fault.get("ctx", {})
     match fault["type"]:
         case "setting":
             right = fault["msg"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +9,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
+from api.settings import addresses
+from api.settings.places import Place
 from api.settings.sentences import wrong
-
-_BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}\Z|\[[0-9A-Fa-f:.]+\]:\d{1,5}\Z")
 
 
 class Servers(BaseSettings):
@@ -59,37 +58,38 @@ class Servers(BaseSettings):
     kafka_username: Annotated[str | None, Field(description="Who we are to Kafka, with SASL.")] = None
     kafka_password: Annotated[SecretStr | None, Field(description="Its password.")] = None
     kafka_ca_file: Annotated[
-        Path | None, Field(description="Certificates that Kafka's must be signed by, PEM; none: the system's.")
+        Place | None, Field(description="Certificates that Kafka's must be signed by, PEM; none: the system's.")
     ] = None
-    data_dir: Annotated[Path, Field(description="Folder for the data of embedded servers.")] = Path(".data")
+    data_dir: Annotated[
+        Place, Field(validate_default=False, description="Folder for the data of embedded servers.")
+    ] = Path(".data")
 
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("postgresql://", "postgres://")):
-            raise wrong("say postgresql://user:password@host:port/name")
-        return url
+        return url and addresses.postgresql(url, "say postgresql://user:password@host:port/name")
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
-            raise wrong("say redis://host:port/0, rediss://... or unix:///path")
-        return url
+        return url and addresses.redis(url, "say redis://host:port/0, rediss://... or unix:///path")
 
     @field_validator("elasticsearch_url")
     @classmethod
     def _is_elasticsearch(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise wrong("say http://host:9200 or https://user:password@host:9200")
-        return url
+        return url and addresses.http(url, "say http://host:9200 or https://user:password@host:9200")
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
-    def _are_brokers(cls, brokers: str | None) -> str | None:
-        if brokers is not None and not all(_BROKER.match(each.strip()) for each in brokers.split(",")):
-            raise wrong("say host:port, or several with commas between them")
-        return brokers
+    def _are_brokers(cls, listed: str | None) -> str | None:
+        return listed and addresses.brokers(listed, "say host:port, or several with commas between them")
+
+    @field_validator("kafka_topic")
+    @classmethod
+    def _is_a_topic(cls, name: str) -> str:
+        if name in {".", ".."}:
+            raise wrong("Kafka has no topic of that name, say another")
+        return name
 
     @model_validator(mode="after")
     def _kafka_knows_us(self) -> Servers:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
+from api.settings import addresses
+from api.settings.places import Place
 from api.settings.sentences import wrong
 from domain.command_line import CLI_PLACEHOLDERS, words_of
 
@@ -52,7 +53,7 @@ class Services(BaseSettings):
         bool, Field(description="0: recorded executions are not booked into their portfolios.")
     ] = True
     output_dir: Annotated[
-        Path | None, Field(description="Folder for the files of accounting batches; none: files, in DATA_DIR.")
+        Place | None, Field(description="Folder for the files of accounting batches; none: files, in DATA_DIR.")
     ] = None
     cli_command: Annotated[
         str | None,
@@ -66,7 +67,8 @@ class Services(BaseSettings):
     ] = Decimal(300)
     cli_retries: Annotated[int, Field(ge=0, le=100, description="How often it is run again after a failure.")] = 3
     cli_retry_delay_ms: Annotated[
-        int, Field(ge=0, le=600_000, description="Milliseconds before it is run again, then twice that each time.")
+        int,
+        Field(ge=0, le=600_000, description="Milliseconds before it is run again, then twice that, up to a minute."),
     ] = 500
     csv_quantity: Annotated[
         Literal["quantity", "filled"],
@@ -79,9 +81,7 @@ class Services(BaseSettings):
     @field_validator("portfolio_accounting_url", "security_service_url", "pricing_service_url", "trade_service_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise wrong("say http://host:port or https://...")
-        return url
+        return url and addresses.http(url, "say http://host:port or https://...")
 
     @field_validator("cli_command")
     @classmethod

@@ -10,6 +10,7 @@ import typer.testing
 
 from api.cli.keys import keys
 from api.security.keys import Key, Scope, entry_of, read_item, read_line
+from api.settings import CALLED_FROM
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
@@ -76,3 +77,17 @@ def test_a_file_that_cannot_be_written_is_named_and_no_key_is_printed(tmp_path: 
     code, out, err = run("create", "desk", "--scope", "read", "--file", str(tmp_path / "none" / "keys"))
     assert (code, out) == (1, "")
     assert err.startswith(f"foliolog: {tmp_path}/none/keys cannot be written (No such file or directory): ")
+
+
+def test_a_file_is_in_the_folder_that_the_caller_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CALLED_FROM, str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for name, made in (("mine", tmp_path / "mine"), ("~/mine", tmp_path / "home" / "mine")):
+        assert run("create", "desk", "--scope", "read", "--file", name)[0] == 0
+        assert made.is_file()
+    code, _, err = run("create", "desk", "--scope", "read", "--file", "~no-such-user/mine")
+    assert (code, err) == (
+        1,
+        "foliolog: '~no-such-user/mine': name a folder without ~, the home of that user is not known.\n",
+    )

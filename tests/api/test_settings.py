@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from api.settings import LogFormat, LogLevel, Misconfigured, Settings, is_loopback, read_settings
+from tests.architecture.tree import ROOT
 
 UNGUARDED = (
     "HOST is '0.0.0.0', which others can reach, and there are no API keys: say 127.0.0.1, make keys with "
@@ -62,6 +65,14 @@ def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPa
             "DATABASE_URL",
             "mysql://u:secret@db/x",
             "DATABASE_URL is 'mysql://u:***@db/x': say postgresql://user:password@host:port/name.",
+        ),
+        *(
+            (
+                "SOLVERS",
+                value,
+                f"SOLVERS is {value!r}: say HIGHS,SCIP, in the order in which they are tried, or one of them.",
+            )
+            for value in ("HIGHS,CPLEX", "HIGHS,", "HIGHS;SCIP", "HIGHS,highs")
         ),
         (
             "HOST",
@@ -126,3 +137,17 @@ def test_a_command_that_cannot_be_filled_in_is_told_at_the_start(
 def test_an_empty_command_is_none(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("CLI_COMMAND", command)
     assert read_settings().cli_command is None
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("highs , Scip", "HIGHS,SCIP"), ("scip", "SCIP"), ("SCIP,HIGHS", "SCIP,HIGHS")]
+)
+def test_solvers_are_known_however_they_are_written(monkeypatch: pytest.MonkeyPatch, said: str, meant: str) -> None:
+    monkeypatch.setenv("SOLVERS", said)
+    assert read_settings().solvers == meant
+
+
+def test_settings_are_checked_without_a_solver() -> None:
+    program = "import sys, api.settings; api.settings.read_settings(); print({'cvxpy', 'numpy'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "set()\n"

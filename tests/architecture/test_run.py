@@ -145,3 +145,12 @@ def test_what_python_has_compiled_is_kept_in_the_environment_whatever_the_shell_
     assert house.run("serve", PYTHON=sys.executable, PYTHONDONTWRITEBYTECODE="1")[0] == 0
     assert list((house.folder / ".venv" / "bytecode").rglob("api/__init__.*.pyc"))
     assert not (house.folder / "api" / "__pycache__").exists()
+
+
+def test_an_application_in_this_folder_learns_where_the_caller_stands(house: House) -> None:
+    program = "import os\nprint(os.getcwd(), os.environ['FOLIOLOG_CALLED_FROM'])\n"
+    for package in ("api", "benchmarks"):
+        (house.folder / package).mkdir(exist_ok=True)
+        (house.folder / package / "__main__.py").write_text(program)
+    assert house.run("serve", PYTHON=sys.executable)[1] == f"{house.folder} /\n"
+    assert house.run("bench", PYTHON=sys.executable)[1] == f"{house.folder} /\n"

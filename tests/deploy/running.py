@@ -32,7 +32,9 @@ class Stack:
     def environment(self, name: str) -> dict[str, str]:
         """Return the whole environment of a service; of this process it has nothing but what starts a program."""
         told = image.environment() | compose.environment(name, PASSWORDS)
-        placed = {key: self.addresses.get(key, value) for key, value in told.items() if key not in {"PATH", "HOME"}}
+        placed = {
+            key: self.addresses.get(key, value) for key, value in told.items() if key not in {"PATH", "HOME", "PORT"}
+        }
         port = self.ports.setdefault(name, free_port())
         return {"PATH": os.environ["PATH"], "PORT": str(port), PARENT: str(os.getpid())} | placed | self._added()
 

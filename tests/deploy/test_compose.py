@@ -111,6 +111,13 @@ def test_only_what_answers_is_published_and_only_here() -> None:
     assert compose.document()["networks"]["data"]["internal"] is True
 
 
+def test_what_answers_listens_where_it_is_published_whatever_the_settings_say() -> None:
+    for service in compose.services().values():
+        for published in service.get("ports", ()):
+            assert service["environment"]["PORT"] == published.rpartition(":")[2]
+    assert "os.environ.get('PORT')" in image.healthcheck()[-1]
+
+
 def test_every_variable_is_explained_and_no_secret_has_a_default() -> None:
     told = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
     assert [name for name in compose.variables() if f"`{name}`" not in told] == []

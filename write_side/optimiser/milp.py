@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from write_side.optimiser.cover import Cover, Solved, Taken
+from write_side.optimiser.known import KNOWN
 from write_side.optimiser.polish import repair
 
 SIZES: Final = (32, 64, 128, 320, 1000)
@@ -49,7 +50,6 @@ _SCIP: Final = {
     "numerics/feastol": 1e-9,
     "randomization/randomseedshift": 0,
 }
-_NAMES: Final = {"HIGHS": ("HiGHS", "highspy"), "SCIP": ("SCIP", "pyscipopt")}
 
 _CP: Final[Any] = cp
 """CVXPY, whose stubs do not know its own functions."""
@@ -130,7 +130,7 @@ class Solvers:
     def __init__(self, names: tuple[str, ...]) -> None:
         """``names`` as CVXPY has them, in the order in which they are tried."""
         installed = _CP.installed_solvers()
-        self.names = tuple(name for name in names if name in installed and name in _NAMES)
+        self.names = tuple(name for name in names if name in installed and name in KNOWN)
         self._compiled: dict[tuple[int, int], Compiled] = {}
 
     def compiled(self, cover: Cover) -> Compiled | None:
@@ -206,5 +206,5 @@ def _lowered(bound: float | None, cover: Cover, known: int) -> int | None:
 
 
 def _called(name: str) -> str:
-    called, package = _NAMES[name]
+    called, package = KNOWN[name]
     return f"{called} {version(package)} by cvxpy {version('cvxpy')}"

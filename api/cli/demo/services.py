@@ -26,7 +26,7 @@ def surroundings(data_dir: Path, trade_service: str) -> dict[str, str]:
     program = [sys.executable, "-m", "samples.accounting_cli", "process"]
     arguments = ["--file", "{file}", "--output-dir", "{output_dir}", "--ledger", _literal(str(ledger_in(data_dir)))]
     return {
-        "DATA_DIR": str(data_dir),
+        "DATA_DIR": str(data_dir.absolute()),
         "TRADE_SERVICE_URL": trade_service,
         "CLI_COMMAND": shlex.join([*map(_literal, program), *arguments]),
     }

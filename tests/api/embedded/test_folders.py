@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -156,3 +158,58 @@ def test_what_the_environment_says_about_postgresql_is_not_heard(
         monkeypatch.setenv(name, value)
     with EmbeddedServers(data_dir, redis=False) as servers:
         assert query(servers.addresses.database_url, "SELECT current_database()") == [("foliolog",)]
+
+
+def test_a_log_that_there_is_no_room_for_is_dropped_and_no_half_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LOG_LIMIT", 3000)
+    log, aside = tmp_path / "postgres.log", tmp_path / "postgres.log.1"
+    aside.write_text("older")
+    log.write_bytes(b"long" * 50_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # as on a disk that fills up on the way
+    try:
+        process.trim_log(log)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert log.stat().st_size == 0
+    assert not aside.exists()
+
+
+def test_a_log_that_would_take_what_is_left_of_the_disk_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LOG_LIMIT", 3000)
+    log = tmp_path / "postgres.log"
+    free = shutil.disk_usage(tmp_path).free
+    with log.open("wb") as file:
+        file.truncate(free)  # sparse
+    process.trim_log(log)
+    assert log.stat().st_size == 0
+    assert not log.with_suffix(".log.1").exists()
+
+
+@pytest.mark.parametrize("trouble", ["its lock", "its settings"])
+def test_a_data_folder_that_turns_out_to_be_unusable_is_a_sentence(data_dir: Path, trouble: str) -> None:
+    with EmbeddedServers(data_dir, redis=False):
+        pass
+    place = data_dir / {"its lock": "owner.lock", "its settings": "postgresql.conf"}[trouble]
+    place.unlink()
+    place.mkdir()
+    for _ in range(2):  # the second finds the folder free
+        with pytest.raises(EmbeddedError, match=rf"^the data folder {data_dir} cannot be used \(.*\): choose another"):
+            EmbeddedServers(data_dir, redis=False).start()
+    assert processes_under(data_dir) == []
+
+
+def test_a_lock_that_cannot_be_written_is_a_sentence_and_is_let_go(data_dir: Path) -> None:
+    layout = folders.make(data_dir)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a disk without space
+    try:
+        with pytest.raises(EmbeddedError, match=r"cannot be used \(File too large\): choose another --data-dir"):
+            folders.Ownership(layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    folders.Ownership(layout).release()
