@@ -20,8 +20,8 @@ from read_side.signals import Signals
 from read_side.store import HotRows, Page, R, Rows, View
 
 _NONCE = 16  # hexadecimal digits before the bytes of every row
-_DECODED = 5_000
-"""So many rows stay decoded: a portfolio of fifty positions takes longer to decode than to send."""
+_DECODED = 32 * 1024 * 1024
+"""Bytes of rows that stay decoded beside what they say: fifty positions take longer to decode than to send."""
 _PARSE = r"""
 local function checkpoint()
     local held = redis.call('GET', KEYS[1])
@@ -67,6 +67,7 @@ class RedisHotCopy:
         self._save = link.client.register_script(_SAVE)
         self._refill = link.client.register_script(_REFILL)
         self._decoded: dict[str, tuple[bytes, Any]] = {}
+        self._bytes = 0
 
     async def save_page(self, view: View[R], page: Page[R]) -> None:
         if view.hot is None or self._signals.epoch is None:
@@ -106,8 +107,10 @@ class RedisHotCopy:
         if known is not None and known[0] == fact:
             return cast(R, known[1])
         row = view.decode(memoryview(fact)[_NONCE:])
-        if len(self._decoded) >= _DECODED:
+        self._bytes += len(fact) - (len(known[0]) if known is not None else 0)
+        if self._bytes > _DECODED:
             self._decoded.clear()
+            self._bytes = len(fact)
         self._decoded[name] = fact, row
         return row
 

