@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+import msgspec
+
 from domain.base import Recorded
-from domain.prices import PricesUploaded
 from read_side.history import History
 
 _KEPT = 4_000
 """So many events are remembered, fewer where they are large; who is further behind reads the log itself."""
-_PRICES = 20
-"""So many prices of an upload count as an event."""
+_HELD = 20
+"""So many things that an event holds (prices of an upload, portfolios of a model) count as another event."""
+_COLLECTIONS = (dict, tuple, list, set, frozenset)
 
 
 class Tail:
@@ -63,10 +68,37 @@ class Tail:
     def _remember(self, page: list[Recorded]) -> None:
         self._events.extend(page)
         self._weight += sum(map(_weight, page))
-        while self._weight > _KEPT:
+        # What was read last stays whole, so that the others find it; the log ends a page where it is large.
+        while self._weight > _KEPT and len(self._events) > len(page):
             self._weight -= _weight(self._events.popleft())
 
 
 def _weight(recorded: Recorded) -> int:
     event = recorded.event
-    return 1 + len(event.prices) // _PRICES if isinstance(event, PricesUploaded) else 1
+    names = _holding(type(event))
+    return 1 + sum(_held(getattr(event, name)) for name in names) // _HELD if names else 1
+
+
+@cache
+def _holding(cls: type[Any]) -> tuple[str, ...]:
+    """Return the fields of events of this class that can be large; most classes have none."""
+    return tuple(name for name, hint in get_type_hints(cls).items() if _can_hold(hint))
+
+
+def _can_hold(hint: Any) -> bool:
+    if get_origin(hint) in (Union, UnionType):
+        return any(map(_can_hold, get_args(hint)))
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return any(map(_can_hold, get_type_hints(hint).values()))
+    return get_origin(hint) in _COLLECTIONS
+
+
+def _held(value: Any) -> int:
+    """Return how many things it holds, at whatever depth."""
+    if isinstance(value, msgspec.Struct):
+        return sum(1 + _held(getattr(value, name)) for name in value.__struct_fields__)
+    if not isinstance(value, _COLLECTIONS):
+        return 0
+    values = value.values() if isinstance(value, dict) else value
+    first = next(iter(values), None)
+    return len(value) + (sum(map(_held, values)) if isinstance(first, (msgspec.Struct, *_COLLECTIONS)) else 0)

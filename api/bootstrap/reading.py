@@ -16,6 +16,7 @@ from api.bootstrap.registry import PROJECTORS
 from api.settings import Settings
 from domain.errors import Broken, StoreUnavailable
 from migrations import NEWEST
+from postgres.sessions import limited, watched
 from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_signals import Listener
 from read_side.adapters.redis import RedisHotCopy
@@ -58,7 +59,14 @@ async def reading(
     database_url = database_url_of(settings)
     async with AsyncExitStack() as stack:
         pool: Pool = AsyncConnectionPool(
-            database_url, min_size=2, max_size=8, kwargs={"autocommit": True}, open=False, timeout=5, name="reading"
+            database_url,
+            min_size=2,
+            max_size=8,
+            kwargs={"autocommit": True},
+            configure=watched,
+            open=False,
+            timeout=5,
+            name="reading",
         )
         try:
             await pool.open(wait=True, timeout=10)
@@ -84,7 +92,7 @@ async def reading(
 async def revision(pool: Pool) -> str | None:
     """Return the revision of the database's schemas; None where nothing was ever made."""
     try:
-        async with pool.connection() as connection:
+        async with pool.connection() as connection, limited():
             row = await (await connection.execute("select version_num from app.alembic_version")).fetchone()
     except psycopg.errors.UndefinedTable:
         return None

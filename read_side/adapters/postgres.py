@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias, cast
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import msgspec
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import Broken, StoreUnavailable
+from postgres.sessions import HOPELESS, LOST, Connection, Connections, limited
 from read_side.adapters import postgres_listed as lists
 from read_side.adapters import postgres_tables as tables
 from read_side.cursors import cursor_of, resumed
 from read_side.lag import Lag
 from read_side.signals import Signals
 from read_side.store import Checkpoint, Counted, Fenced, Found, Listed, Page, R, Rows, Search, View
-
-Connection: TypeAlias = psycopg.AsyncConnection[Any]
-Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 
 PREPARE_CLASS = 1718382440
 """Class of the two-integer advisory locks under which views are made."""
@@ -29,11 +26,7 @@ _CHECKPOINT = "select position, generation from app.checkpoints where view = %s"
 _ENSURE = "insert into app.checkpoints (view) values (%s) on conflict do nothing"
 _ANEW = "update app.checkpoints set position = 0, generation = generation + 1 where view = %s and position > 0"
 _LACKS = "select to_regclass(%s) is null"
-_HOPELESS = (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError)
-"""After these another connection would not help: there is none, or the server hangs."""
-_LIMIT = 10.0
-"""Seconds that a statement may take: a server that hangs is as good as one that is away."""
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, *_HOPELESS)
+_RETRY = 0.05
 _PIECE = 2_000
 """So many rows are stored by one statement."""
 _SOON = 1_000_000
@@ -66,8 +59,18 @@ class PostgresViewStore:
         self._wanted: dict[str, int] = {}
 
     async def prepare(self, view: View[Any]) -> Checkpoint:
-        async with self._connected() as connection, connection.transaction():
-            await connection.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", (PREPARE_CLASS, view.name))
+        while True:
+            checkpoint = await self._prepare(view)
+            if checkpoint is not None:
+                return checkpoint
+            await asyncio.sleep(_RETRY)
+
+    async def _prepare(self, view: View[Any]) -> Checkpoint | None:
+        """Make the view if it is not there; None while another session is at it, which may take its time."""
+        async with self._connected() as connection, limited() as limit, connection.transaction():
+            lock = "select pg_try_advisory_xact_lock(%s, hashtext(%s))"
+            if await _one(connection, lock, (PREPARE_CLASS, view.name)) != (True,):
+                return None
             await connection.execute(_ENSURE, (view.name,))
             place = f"{tables.schema_of(view)}.{view.name}"
             [exists, shape] = await _one(
@@ -82,11 +85,12 @@ class PostgresViewStore:
             elif shape != view.shape:
                 raise Broken(f"view {view.name} has shape {shape}, this program makes {view.shape}: rebuild it")
             elif view.copied and await _one(connection, _LACKS, (f"{place}_changed_idx",)) == (True,):
+                limit.reschedule(None)  # every row there is goes into the index
                 await connection.execute(tables.changed_index(view))
             return Checkpoint(*await _one(connection, _CHECKPOINT, (view.name,)))
 
     async def checkpoint(self, view: View[Any]) -> Checkpoint:
-        async with self._connected() as connection:
+        async with self._connected() as connection, limited():
             return Checkpoint(*await _one(connection, _CHECKPOINT, (view.name,)))
 
     async def get_many(self, view: View[R], keys: Iterable[str]) -> Rows[R]:
@@ -120,8 +124,7 @@ class PostgresViewStore:
 
     async def _save_pieces(self, view: View[R], first: dict[str, Any], rest: list[dict[str, R]]) -> bool:
         """Store a large page piece by piece in one transaction, so that others in this process get their turn."""
-        limit = _LIMIT * (1 + len(rest))
-        async with self._connected() as connection, asyncio.timeout(limit), connection.transaction():
+        async with self._connected() as connection, limited(1 + len(rest)), connection.transaction():
             fenced = await connection.execute(tables.save_page(view), first, prepare=True, binary=True)
             if await fenced.fetchone() is None:
                 return False
@@ -169,7 +172,7 @@ class PostgresViewStore:
     async def park(self, view: View[Any], position: int, *, reason: str, actor: str) -> None:
         """Tell the projection to pass over this event: an operator's decision, which stays on record."""
         insert = "insert into app.parked (view, position, reason, actor) values (%s, %s, %s, %s) on conflict do nothing"
-        async with self._connected() as connection:
+        async with self._connected() as connection, limited():
             await connection.execute(insert, (view.name, position, reason, actor))
 
     async def lags(self) -> list[Lag]:
@@ -194,7 +197,7 @@ class PostgresViewStore:
                    stopped_at = case when %(state)s = 'stopped' then now() end
             where view = %(view)s and (state, error) is distinct from (%(state)s, %(error)s)
         """
-        async with self._connected() as connection:
+        async with self._connected() as connection, limited():
             await connection.execute(change, {"view": view.name, "state": state, "error": error})
 
     async def _ask(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
@@ -203,12 +206,12 @@ class PostgresViewStore:
             try:
                 return await self._all(query, arguments)
             except StoreUnavailable as error:
-                if isinstance(error.__cause__, _HOPELESS):
+                if isinstance(error.__cause__, HOPELESS):
                     raise
         return await self._all(query, arguments)
 
     async def _all(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
-        async with self._connected() as connection, asyncio.timeout(_LIMIT):
+        async with self._connected() as connection, limited():
             cursor = await connection.execute(query, arguments, prepare=True, binary=True)
             return cast(list[tuple[Any, ...]], await cursor.fetchall())
 
@@ -217,7 +220,7 @@ class PostgresViewStore:
         try:
             async with self._connections() as connection:
                 yield connection
-        except _LOST as error:
+        except LOST as error:
             raise StoreUnavailable(f"the views cannot be reached: {error}") from error
         except psycopg.ProgrammingError as error:
             raise Broken(f"a view is not as this program makes it, rebuild it: {error}") from error

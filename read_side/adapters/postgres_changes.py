@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import cache
 from typing import Any
 
 import msgspec
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import Broken, StoreUnavailable
-from read_side.adapters.postgres import Connections
+from postgres.sessions import LOST, Connections, limited
 from read_side.adapters.postgres_tables import schema_of
 from read_side.changes import Changed, Place
 from read_side.slices import Slices
 from read_side.store import Checkpoint, R, View
 
-_LIMIT = 30.0
-"""Seconds that a statement may take: a page of a copy is larger than an answer, and nobody waits for it."""
+_PATIENCE = 3
+"""So many times the limit of an answer: a page of a copy is larger, and nobody waits for it."""
 
 
 class PostgresChanges:
@@ -45,17 +43,10 @@ class PostgresChanges:
 
     async def _ask(self, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
         try:
-            async with self._connections() as connection, asyncio.timeout(_LIMIT):
+            async with self._connections() as connection, limited(_PATIENCE):
                 cursor = await connection.execute(query, arguments, prepare=True, binary=True)
                 return await cursor.fetchall()
-        except (
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            PoolClosed,
-            PoolTimeout,
-            TooManyRequests,
-            TimeoutError,
-        ) as error:
+        except LOST as error:
             raise StoreUnavailable(f"the views cannot be reached: {error}") from error
         except psycopg.ProgrammingError as error:
             raise Broken(f"view {arguments['view']} is not there as this program makes it: {error}") from error

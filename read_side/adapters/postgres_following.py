@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, cast
 
-import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
-
 from domain.errors import NotFound, StoreUnavailable
-from read_side.adapters.postgres import Connections
+from postgres.sessions import LOST, Connections, limited
 from read_side.following import Stand
 from read_side.store import Fenced
 
-_LOST = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    PoolClosed,
-    PoolTimeout,
-    TooManyRequests,
-    TimeoutError,
-)
-_LIMIT = 10.0
-"""Seconds that a statement may take: a server that hangs is as good as one that is away."""
 _STAND = "select position, epoch, generation, tails from app.checkpoints where view = %(name)s"
 _ENSURE = "insert into app.checkpoints (view) values (%(name)s) on conflict do nothing"
 _SAVE = """
@@ -102,8 +88,8 @@ class PostgresFollowers:
 async def _ask(connections: Connections, query: str, arguments: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Run the statement and return its rows; none where it is one that has none."""
     try:
-        async with connections() as connection, asyncio.timeout(_LIMIT):
+        async with connections() as connection, limited():
             cursor = await connection.execute(query, arguments, prepare=True)
             return cast(list[tuple[Any, ...]], await cursor.fetchall()) if cursor.description is not None else []
-    except _LOST as error:
+    except LOST as error:
         raise StoreUnavailable(f"where {arguments['name']} stands cannot be reached: {error}") from error

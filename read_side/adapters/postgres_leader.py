@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-
-import psycopg
 
 from domain.errors import StoreUnavailable
-from read_side.adapters.postgres import Connection, PostgresViewStore
+from postgres import sessions
+from postgres.sessions import LOST, Connection, limited
+from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_following import LEADER_CLASS, PostgresFollowing
 from read_side.signals import Signals
 
@@ -18,22 +17,12 @@ _RETRY = 0.25
 
 
 async def connect(database_url: str) -> Connection:
-    """Return a projector's session: direct, autocommit, a lost peer noticed within seconds.
+    """Return a projector's session; raises ``psycopg.OperationalError``.
 
     Its commits are not waited for: view and checkpoint are in one transaction, so a crash takes both back together and
     the events, which are durable, are projected once more.
     """
-    return await psycopg.AsyncConnection.connect(
-        database_url,
-        autocommit=True,
-        connect_timeout=5,
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-        application_name="foliolog-projector",
-        options="-c synchronous_commit=off -c lock_timeout=30s",
-    )
+    return await sessions.connect(database_url, "foliolog-projector", synchronous_commit="off", lock_timeout="30s")
 
 
 class PostgresLeadership:
@@ -62,12 +51,12 @@ class PostgresLeadership:
     async def _led(self, name: str) -> AsyncIterator[Connection]:
         try:
             connection = await connect(self._database_url)
-        except psycopg.OperationalError as error:
+        except LOST as error:
             raise StoreUnavailable(f"cannot stand for leading {name}: {error}") from error
         async with connection:
             try:
                 await _lock(connection, name)
-            except psycopg.OperationalError as error:
+            except LOST as error:
                 raise StoreUnavailable(f"lost the session that stood for leading {name}: {error}") from error
             yield connection
 
@@ -77,10 +66,14 @@ async def _shared(connection: Connection) -> AsyncIterator[Connection]:
     yield connection
 
 
-async def _lock(connection: psycopg.AsyncConnection[Any], name: str) -> None:
-    """Ask again and again instead of waiting in the server: a waiting statement would hold back its vacuum."""
+async def _lock(connection: Connection, name: str) -> None:
+    """Ask again and again instead of waiting in the server: a waiting statement would hold back its vacuum.
+
+    Every answer has its limit, the wait for the leadership has none.
+    """
     while True:
-        cursor = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (LEADER_CLASS, name))
-        if await cursor.fetchone() == (True,):
-            return
+        async with limited():
+            cursor = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (LEADER_CLASS, name))
+            if await cursor.fetchone() == (True,):
+                return
         await asyncio.sleep(_RETRY)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import psycopg
 import structlog
 
+from postgres.sessions import LOST, Connection, connect, limited
 from read_side.signals import Signals
 from read_side.store import Checkpoint
 from read_side.tasks import end
@@ -55,36 +56,30 @@ class Listener:
         pause = 0.02
         while True:
             try:
-                async with await self._connect() as connection:
+                async with await connect(self._database_url, "foliolog-listener", writes=False) as connection:
                     if self._ready.is_set():
                         self.reconnected()
-                    await connection.execute("listen stored_events")
-                    await connection.execute("listen checkpoints")
-                    await connection.execute("listen wanted")
+                    await _listen(connection)
                     while True:
                         await self._read(connection)
                         pause = 0.02
                         async for notice in connection.notifies(timeout=POLL):
                             self._hear(notice.channel, notice.payload)
-            except psycopg.Error as error:
+            except (psycopg.Error, *LOST) as error:
                 log.warning("listening connection lost", error=str(error).strip(), retry_in=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _SLOWEST)
+            except Exception:  # a defect of ours: told, and tried again, for what is heard no more looks like no news
+                if not self._ready.is_set():
+                    raise  # to who starts it
+                log.exception("listener failed", retry_in=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _SLOWEST)
 
-    async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
-            self._database_url,
-            autocommit=True,
-            connect_timeout=5,
-            keepalives_idle=5,
-            keepalives_interval=2,
-            keepalives_count=3,
-            tcp_user_timeout=10_000,
-            application_name="foliolog-listener",
-        )
-
-    async def _read(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        rows = await (await connection.execute(_STATE, prepare=True)).fetchall()
+    async def _read(self, connection: Connection) -> None:
+        """Take what the database says now; a log without its epoch is still being restored."""
+        async with limited():
+            rows = await (await connection.execute(_STATE, prepare=True)).fetchall()
+        if not rows:
+            return
         epoch, head = cast(UUID, rows[0][0]), cast(int, rows[0][1])
         checkpoints = {view: Checkpoint(position, generation) for _, _, view, position, generation in rows if view}
         self._signals.assume(epoch, head, checkpoints)
@@ -100,3 +95,10 @@ class Listener:
                 self._signals.want(view)
             case _:
                 pass  # of another writer to the log, such as the stock library: the poll sees what it has written
+
+
+async def _listen(connection: Connection) -> None:
+    async with limited():
+        await connection.execute("listen stored_events")
+        await connection.execute("listen checkpoints")
+        await connection.execute("listen wanted")

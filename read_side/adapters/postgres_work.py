@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from domain.errors import StoreUnavailable
+from postgres.sessions import HOPELESS, Connections, limited
 from read_side.work import ParkedRow, Progress
 
-Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]]
-
-_LIMIT = 10.0
-"""Seconds that a statement may take: a server that hangs is as good as one that is away."""
 _STALE = 8
 """So many dead connections are passed over before a read fails: more than die unnoticed in a pool that is in use."""
 _PARKED = """
@@ -53,10 +46,10 @@ class PostgresWorkSource:
         dead = 0
         while True:
             try:
-                async with self._connections() as connection, asyncio.timeout(_LIMIT):
+                async with self._connections() as connection, limited():
                     cursor = await connection.execute(query, arguments, prepare=True, binary=True)
                     return cast(list[tuple[Any, ...]], await cursor.fetchall())
-            except (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError) as error:
+            except HOPELESS as error:
                 raise StoreUnavailable(f"what policies have done cannot be read: {error}") from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 dead += 1

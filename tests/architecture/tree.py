@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PACKAGES = ("domain", "read_side", "write_side", "projections", "api")
+PACKAGES = ("domain", "postgres", "read_side", "write_side", "projections", "api")
 
 VERTICALS = (
     "asset_allocation",

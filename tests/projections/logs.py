@@ -17,7 +17,8 @@ from psycopg_pool import AsyncConnectionPool
 from domain.base import Event
 from domain.codec import encode
 from domain.portfolio import CashDeposited, CashWithdrawn, Portfolio, PortfolioOpened
-from read_side.adapters.postgres import Connection, PostgresViewStore
+from postgres.sessions import Connection
+from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_signals import Listener
 from read_side.signals import Signals
 from read_side.store import View

@@ -15,10 +15,12 @@ from msgspec.structs import replace as changed
 
 from domain.base import Event, Recorded
 from domain.errors import Broken
+from domain.investment_model import InvestmentModel, ModelPortfoliosAdded
+from domain.rebalance import Failure, RebalanceRun, RebalanceRunFinished
 from projections.stretch import Stretch, next_stretch
 from read_side.history import History
 from read_side.tail import Tail
-from tests.projections.logs import deposited, opened
+from tests.projections.logs import NOW, deposited, opened
 from tests.projections.quoting import recorded, uploaded
 
 
@@ -169,3 +171,40 @@ async def test_large_uploads_weigh_more() -> None:
     assert log.reads == []
     assert len(await tail.page(0, 3)) == 3
     assert log.reads == [(0, 3)]
+
+
+_MANY = tuple(f"P{number}" for number in range(10_000))
+_LARGE: list[Event] = [
+    ModelPortfoliosAdded(
+        originator_id=InvestmentModel.stream("M"), originator_version=1, timestamp=NOW, portfolios=_MANY
+    ),
+    RebalanceRunFinished(
+        originator_id=RebalanceRun.stream("R"),
+        originator_version=1,
+        timestamp=NOW,
+        failures=(Failure("P0", "no-price", ""), Failure("P1", "no-price", "", _MANY)),
+    ),
+]
+
+
+@pytest.mark.parametrize("large", _LARGE, ids=lambda event: event.TOPIC)
+async def test_whatever_holds_much_weighs_more(large: Event) -> None:
+    log = Log(recorded([large] * 40))
+    tail = Tail(log)
+    for after in range(0, 40, 5):
+        assert len(await tail.page(after, 5)) == 5
+    log.reads.clear()
+    assert len(await tail.page(35, 5)) == 5
+    assert log.reads == []
+    assert len(await tail.page(10, 5)) == 5
+    assert log.reads == [(10, 5)]
+
+
+async def test_what_was_read_last_is_there_for_the_others_however_large_it_is() -> None:
+    log = Log(recorded(_LARGE[:1] * 40))
+    tail = Tail(log)
+    for after in (0, 20):
+        assert len(await tail.page(after, 20)) == 20
+    log.reads.clear()
+    assert len(await tail.page(20, 20)) == 20
+    assert log.reads == []

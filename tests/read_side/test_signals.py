@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
+from collections.abc import Mapping
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from domain.errors import NotYet
+from read_side.adapters.postgres_signals import Listener
 from read_side.portfolio import PORTFOLIOS
 from read_side.signals import Signals
 from read_side.store import Checkpoint
@@ -90,3 +93,54 @@ async def test_a_listener_starts_with_what_is_there(database_url: str) -> None:
     async with process(database_url) as one:
         assert one.signals.head == head
         assert one.signals.epoch == await one.history.epoch()
+
+
+async def test_a_log_that_is_being_restored_is_not_there_yet(database_url: str) -> None:
+    async with process(database_url) as one:
+        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as operator:
+            taken = await operator.execute("delete from app.log returning epoch, clock_timestamp()")
+            [(epoch, since)] = await taken.fetchall()
+            read = (
+                "select 1 from pg_stat_activity where application_name = 'foliolog-listener'"
+                " and datname = current_database() and state = 'idle' and query_start > %s"
+            )
+            async with asyncio.timeout(10):
+                while await (await operator.execute(read, (since,))).fetchone() is None:
+                    pass
+            await operator.execute("insert into app.log (epoch) values (%s)", (epoch,))
+        assert await one.signals.wait_for_head(await append(database_url, opened("A", "1")), 10)
+
+
+class Failing(Signals):
+    """What is heard goes wrong, as often as it is told to."""
+
+    failures = 0
+
+    def assume(self, epoch: UUID, head: int, checkpoints: Mapping[str, Checkpoint]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ArithmeticError("a defect")
+        super().assume(epoch, head, checkpoints)
+
+
+async def test_a_listener_that_fails_tells_it_and_goes_on(database_url: str) -> None:
+    signals = Failing()
+    listener = Listener(database_url, signals)
+    await listener.start()
+    try:
+        with capture_logs() as logs:
+            signals.failures = 2
+            async with asyncio.timeout(10):
+                while signals.failures:
+                    await listening(database_url)
+            assert await signals.wait_for_head(await append(database_url, opened("A", "1")), 10)
+        assert [(each["event"], each["log_level"]) for each in logs] == [("listener failed", "error")] * 2
+    finally:
+        await listener.close()
+
+
+async def test_a_listener_that_fails_at_once_is_not_started(database_url: str) -> None:
+    signals = Failing()
+    signals.failures = 1
+    with pytest.raises(ArithmeticError):
+        await Listener(database_url, signals).start()

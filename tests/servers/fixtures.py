@@ -16,7 +16,7 @@ from redis import Redis
 
 from api.embedded import EmbeddedServers
 from migrations import migrate
-from read_side.adapters.postgres import Connection
+from postgres.sessions import Connection
 
 _numbers = itertools.count(1)
 

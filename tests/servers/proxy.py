@@ -29,6 +29,8 @@ class Proxy:
     _hole: asyncio.Event | None = None
     _more: asyncio.Event = field(default_factory=asyncio.Event)
     _robbed: set[asyncio.StreamWriter] = field(default_factory=set)
+    _frozen: set[asyncio.StreamWriter] = field(default_factory=set)
+    _thaw: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lose_next_reply(self) -> None:
         """The next request reaches the server, its reply is thrown away and both sides are cut."""
@@ -51,9 +53,19 @@ class Proxy:
         if self._hole is not None:
             self._hole.set()
             self._hole = None
-        for writer in self._robbed:
+        for writer in self._robbed | self._frozen:
             writer.close()
         self._robbed.clear()
+        self._frozen.clear()
+        self._thaw.set()
+
+    def freeze(self) -> None:
+        """Let what is open stand still and tell of nothing until `release`; new connections lead to the server.
+
+        So it looks after a failover, where the machine of the old server acknowledges what it is sent, and no more.
+        """
+        self._frozen |= self._writers
+        self._thaw.clear()
 
     async def until_swallowed(self, count: int) -> None:
         """Return as soon as so many bytes are lost in the hole."""
@@ -88,6 +100,8 @@ class Proxy:
                 self._robbed.add(writer)
                 self._more.set()
                 continue
+            if writer in self._frozen:
+                continue
             if reply and self._lose:
                 self._lose = False
                 self.lost_replies += 1
@@ -96,6 +110,8 @@ class Proxy:
             await writer.drain()
         if self._hole is not None:
             await self._hole.wait()
+        if reply and writer in self._frozen:  # a server that has gone is not told of, a client that leaves has left
+            await self._thaw.wait()
         raise ConnectionResetError("closed by its peer")
 
 

@@ -107,3 +107,22 @@ async def test_a_close_is_not_heard_of_in_the_black_hole(proxy: Proxy, taken: li
         assert not ended.done()
         proxy.release()
         assert await ended == b""
+
+
+async def test_a_frozen_connection_tells_nothing_of_its_end_and_a_new_one_is_served(
+    proxy: Proxy, taken: list[asyncio.StreamWriter]
+) -> None:
+    async with connected(proxy) as (reader, writer), connected(proxy) as (_, other):
+        for each in (writer, other):
+            each.write(b"hello\n")
+        assert await reader.readline() == b"hello\n"
+        proxy.freeze()
+        for each in taken:
+            each.close()
+        ended = asyncio.create_task(reader.read())
+        async with connected(proxy) as (new_reader, new):
+            new.write(b"hello\n")
+            assert await new_reader.readline() == b"hello\n"
+        assert not ended.done()
+        proxy.release()
+        assert await ended == b""

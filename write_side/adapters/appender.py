@@ -29,6 +29,7 @@ MAX_GROUP_COMMANDS = 1024
 MAX_GROUP_BYTES = 4 * 1024 * 1024
 _SETTLE_ROUNDS = 100
 _IN_STEP = 32
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError)
 
 log = structlog.get_logger(__name__)
 
@@ -156,16 +157,19 @@ class Appender:
                     return
             except pg.UniqueViolation:
                 unsure = True
-            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            except Exception as error:  # reported to the one caller whose command it is, where it is about a command
+                if not (refused := _session_refuses(error)) and not isinstance(error, _LOST):
+                    await (self._in_doubt(group, error) if unsure else self._one_by_one(group, error))
+                    return
                 _report("warning", "event log lost", error=str(error), commands=len(group))
                 await self._disconnect()
+                if refused and not unsure:
+                    for command in group:
+                        command.sent = False  # the server has said so: nothing of this try stands
                 unsure = unsure or any(command.sent for command in group)
                 group = self._expire(group)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 1.0)
-            except Exception as error:  # reported to the one caller whose command it is
-                await self._one_by_one(group, error)
-                return
             if not group:
                 return
         self._fail(group, Broken("the event log neither takes nor refuses a command"))
@@ -210,6 +214,12 @@ class Appender:
         for command in group:
             await self._commit([command])
 
+    async def _in_doubt(self, group: list[Pending], error: Exception) -> None:
+        """The log cannot be asked what of the group stands: nobody may be told that his command does not."""
+        _report("error", "event log cannot be asked", error=repr(error), commands=len(group))
+        self._fail(group, OutcomeUnknown(f"the event log was lost while it committed: {type(error).__name__}"))
+        await self._disconnect()
+
     def _expire(self, group: list[Pending]) -> list[Pending]:
         """Tell those who have waited too long; return what is left of the group."""
         deadline = time.monotonic() - self.limit
@@ -237,6 +247,14 @@ class Appender:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+def _session_refuses(error: Exception) -> bool:
+    """Whether the server refuses whatever this session asks: it takes no writes, or has ended the transaction.
+
+    SQLSTATE class 25, invalid transaction state: a standby, a primary that was demoted or is out of disk space.
+    """
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith("25")
 
 
 def _report(level: str, event: str, **about: Any) -> None:

@@ -9,19 +9,18 @@ from typing import Any, cast
 from uuid import UUID
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from domain.base import A, Aggregate, Event, Recorded, whole_commands
 from domain.codec import decode, decode_snapshot, encode_snapshot
 from domain.errors import Broken, StoreUnavailable
+from postgres import sessions
+from postgres.sessions import HOPELESS, Connection, limited
 from write_side.adapters import arrays
 from write_side.adapters import postgres_sql as sql
 from write_side.adapters.appender import Appender
 from write_side.log import Answer, Appended, Context, Place, Remembered
 
-Connection = psycopg.AsyncConnection[Any]
-_LIMIT = 10.0
-"""Seconds that a read may take: a server that hangs is as good as one that is away."""
 _DECODED = 200
 """Events of many streams that are decoded before others get their turn."""
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -29,21 +28,15 @@ _PAGE_BYTES = 4 * 1024 * 1024
 
 
 async def connect(database_url: str) -> Connection:
-    """Return the appender's own connection: direct, autocommit, durable commits, dead peers noticed within seconds."""
-    connection = await psycopg.AsyncConnection.connect(
+    """Return the appender's own session, whose commits are durable; raises ``psycopg.OperationalError``."""
+    connection = await sessions.connect(
         database_url,
-        autocommit=True,
-        connect_timeout=5,
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-        application_name="foliolog-appender",
+        "foliolog-appender",
+        synchronous_commit="on",
+        lock_timeout="10s",
+        idle_in_transaction_session_timeout="10s",
     )
     arrays.register(connection)
-    await connection.execute("set synchronous_commit = on")
-    await connection.execute("set lock_timeout = '10s'")
-    await connection.execute("set idle_in_transaction_session_timeout = '10s'")
     return connection
 
 
@@ -161,10 +154,10 @@ class PostgresLog:
         dead = 0
         while True:
             try:
-                async with self._pool.connection() as connection, asyncio.timeout(_LIMIT):
+                async with self._pool.connection() as connection, limited():
                     cursor = await connection.execute(query, arguments, prepare=True, binary=True)
                     return cast(list[tuple[Any, ...]], await cursor.fetchall())
-            except (PoolTimeout, PoolClosed, TimeoutError) as error:
+            except HOPELESS as error:
                 raise StoreUnavailable(f"the event log cannot be read: {error}") from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 dead += 1

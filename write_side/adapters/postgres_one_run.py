@@ -9,18 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import psycopg
-
 from domain.errors import StoreUnavailable
-from write_side.adapters.postgres_work import Connection
+from postgres.sessions import LOST, Connection, connect, limited
 from write_side.batch.ports import BatchInProgress
 
 SEND_CLASS = 1718382443
 """Class of the two-integer advisory lock of the one run; the second integer is 0."""
 _RETRY = 0.05
-_LIMIT = 10.0
-"""Seconds that a statement may take: a server that hangs is as good as one that is away."""
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError)
 
 
 class PostgresOneRun:
@@ -33,8 +28,8 @@ class PostgresOneRun:
     async def alone(self) -> AsyncIterator[_Session]:
         """Hold it in a session opened for this run alone: within one session the lock could be taken twice."""
         try:
-            connection = await _connect(self._database_url)
-        except _LOST as error:
+            connection = await connect(self._database_url, "foliolog-batches")
+        except LOST as error:
             raise StoreUnavailable(f"the run of batches has no session: {error}") from error
         async with connection:
             session = _Session(connection)
@@ -62,24 +57,9 @@ class _Session:
     async def ask(self, query: str) -> bool:
         """Return the one value that the query has for the class of the lock; raises ``StoreUnavailable``."""
         try:
-            async with asyncio.timeout(_LIMIT):
+            async with limited():
                 cursor = await self._connection.execute(query, (SEND_CLASS,))
                 rows: list[Any] = await cursor.fetchall()
-        except _LOST as error:
+        except LOST as error:
             raise StoreUnavailable(f"the session of the run of batches is lost: {error}") from error
         return rows[0][0] is True
-
-
-async def _connect(database_url: str) -> Connection:
-    """Return a direct session; a lost peer is noticed within seconds, on both sides."""
-    return await psycopg.AsyncConnection.connect(
-        database_url,
-        autocommit=True,
-        connect_timeout=5,
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-        application_name="foliolog-batches",
-        options="-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3",
-    )

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias, cast
-
-import psycopg
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 from domain.errors import Broken, StoreUnavailable
+from postgres import sessions
+from postgres.sessions import LOST, Connection, Connections, limited
 from write_side.work import Overtaken, Parked
-
-Connection: TypeAlias = psycopg.AsyncConnection[Any]
-Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 
 WORK_CLASS = 1718382442
 """Class of the two-integer advisory locks of those who lead a policy; the second integer is a hash of its name."""
 _RETRY = 0.25
-_LIMIT = 10.0
-"""Seconds that a statement may take: a server that hangs is as good as one that is away."""
-_LOST = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    PoolClosed,
-    PoolTimeout,
-    TooManyRequests,
-    TimeoutError,
-)
 _COLUMNS = "policy, position, stream, topic, attempts, error, parked_at"
 _ENSURE = "insert into app.policies (policy) values (%s) on conflict do nothing"
 _CHECKPOINT = "select position from app.policies where policy = %s"
@@ -53,22 +39,12 @@ _CLEAR = "delete from app.parked_work where policy = %s and position = %s"
 
 
 async def connect(database_url: str) -> Connection:
-    """Return the session of a process that leads: direct, autocommit, a lost peer noticed within seconds.
+    """Return the session of a process that leads; raises ``psycopg.OperationalError``.
 
     Its commits are not waited for: those after a lost one are lost with it, so what is parked is there as long as the
     checkpoint behind it is, and what comes again is found done.
     """
-    return await psycopg.AsyncConnection.connect(
-        database_url,
-        autocommit=True,
-        connect_timeout=5,
-        keepalives_idle=5,
-        keepalives_interval=2,
-        keepalives_count=3,
-        tcp_user_timeout=10_000,
-        application_name="foliolog-worker",
-        options="-c synchronous_commit=off -c lock_timeout=30s",
-    )
+    return await sessions.connect(database_url, "foliolog-worker", synchronous_commit="off", lock_timeout="30s")
 
 
 class PostgresWork:
@@ -116,10 +92,10 @@ class PostgresWork:
     async def _all(self, query: str, arguments: Any) -> list[tuple[Any, ...]]:
         """Run the statement and return its rows; none where it is one that has none."""
         try:
-            async with self._connections() as connection, asyncio.timeout(_LIMIT):
+            async with self._connections() as connection, limited():
                 cursor = await connection.execute(query, arguments, prepare=True)
                 return cast(list[tuple[Any, ...]], await cursor.fetchall()) if cursor.description is not None else []
-        except _LOST as error:
+        except LOST as error:
             raise StoreUnavailable(f"what policies have done cannot be reached: {error}") from error
 
 
@@ -134,12 +110,12 @@ class PostgresWorkLeadership:
         """Wait until this session leads; what is given writes through it, and fails once it is lost."""
         try:
             connection = await connect(self._database_url)
-        except psycopg.OperationalError as error:
+        except LOST as error:
             raise StoreUnavailable(f"cannot stand for leading policy {policy}: {error}") from error
         async with connection:
             try:
                 await _lock(connection, policy)
-            except psycopg.OperationalError as error:
+            except LOST as error:
                 raise StoreUnavailable(f"lost the session that stood for leading {policy}: {error}") from error
             yield PostgresWork(lambda: _shared(connection))
 
@@ -155,9 +131,13 @@ async def _shared(connection: Connection) -> AsyncIterator[Connection]:
 
 
 async def _lock(connection: Connection, policy: str) -> None:
-    """Ask again and again instead of waiting in the server: a waiting statement would hold back its vacuum."""
+    """Ask again and again instead of waiting in the server: a waiting statement would hold back its vacuum.
+
+    Every answer has its limit, the wait for the leadership has none.
+    """
     while True:
-        cursor = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (WORK_CLASS, policy))
-        if await cursor.fetchone() == (True,):
-            return
+        async with limited():
+            cursor = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (WORK_CLASS, policy))
+            if await cursor.fetchone() == (True,):
+                return
         await asyncio.sleep(_RETRY)

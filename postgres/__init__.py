@@ -1,0 +1,1 @@
+"""What both sides need of PostgreSQL; adapters and bootstrap alone use it."""
