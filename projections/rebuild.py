@@ -52,7 +52,10 @@ async def rebuild(projector: Projector[R], history: History, builder: Builder, *
 
 
 async def verify(projector: Projector[R], history: History, builder: Builder) -> Rebuilt:
-    """Make the view anew, compare it byte for byte with the live one at the same position, and drop it."""
+    """Make the view anew, compare it byte for byte with the live one at the same position, and drop it.
+
+    The live view goes on meanwhile, however long it takes.
+    """
     return await _run(projector, history, builder, compare=True, switch=False)
 
 
@@ -64,7 +67,7 @@ async def _run(projector: Projector[R], history: History, builder: Builder, *, c
             await folding.advance(target)
         await folding.flush()
         await build.finish()
-        async with build.hold_live() as live:
+        async with build.hold_live() if switch else build.see_live() as live:
             await folding.advance(await _target(history, build, compare=compare))
             await folding.flush()
             comparable = compare and folding.position == live.checkpoint.position

@@ -48,8 +48,13 @@ class Build(Protocol, Generic[R]):
     def hold_live(self) -> AbstractAsyncContextManager[Live]:
         """Keep the live view where it is, and make what is done to the build meanwhile one transaction."""
 
+    def see_live(self) -> AbstractAsyncContextManager[Live]:
+        """See the live view as it is now, whatever its projection writes meanwhile; what is done to the build is one
+        transaction.
+        """
+
     async def differences(self, limit: int) -> list[Difference]:
-        """Return rows that differ, by key; to be compared while the live view is held at the same position."""
+        """Return rows that differ, by key; to be compared while the live view is held or seen at the same position."""
 
     async def switch(self, position: int) -> None:
         """Let the build take the place of the live view at this position, while that is held."""

@@ -107,6 +107,13 @@ class PostgresBuild(Generic[R]):
                 times=_PATIENCE,
             )
 
+    @asynccontextmanager
+    async def see_live(self) -> AsyncIterator[Live]:
+        """Read from one snapshot: rows and checkpoint of a page are one transaction, so they belong together in it."""
+        async with self._connection.transaction():
+            await self._connection.execute("set transaction isolation level repeatable read")
+            yield await self.live()
+
     async def differences(self, limit: int) -> list[Difference]:
         fields = ", ".join(f'"{name}"' for name in ("body", "position", *self._view.fields))
         query = f"""

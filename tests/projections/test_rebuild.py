@@ -12,7 +12,8 @@ import pytest
 from domain.errors import Broken, StoreUnavailable
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import rebuild, verify
-from read_side.adapters.postgres_builder import PostgresBuilder
+from read_side.adapters.postgres_builder import PostgresBuild, PostgresBuilder
+from read_side.building import Difference
 from read_side.portfolio import PORTFOLIOS, PortfolioRow, Portfolios
 from read_side.store import View
 from tests.projections.logs import append, content, deposited, opened, process, random_events
@@ -97,6 +98,23 @@ async def test_verify_names_the_rows_that_differ(database_url: str) -> None:
         rebuilt = await rebuild(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url), compare=True)
         assert rebuilt.differences == compared.differences
     assert await content(database_url, PORTFOLIOS) == good
+
+
+async def test_the_live_view_goes_on_while_it_is_compared(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = await append(database_url, *random_events(seed=8, count=50, portfolios=5), opened("A", "1"))
+    compare, compared = PostgresBuild.differences, 0
+    async with process(database_url) as one, running(one):
+        await one.store.wait_for(PORTFOLIOS, head, 10)
+
+        async def differences(build: PostgresBuild[PortfolioRow], limit: int) -> list[Difference]:
+            nonlocal compared
+            compared += 1
+            await one.store.wait_for(PORTFOLIOS, await append(database_url, deposited("A", 2, "3")), 10)
+            return await compare(build, limit)
+
+        monkeypatch.setattr(PostgresBuild, "differences", differences)
+        verified = await verify(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url))
+    assert (verified.differences, verified.position, compared) == ([], head, 1)
 
 
 async def test_a_rebuild_killed_leaves_what_the_next_one_removes(database_url: str) -> None:
