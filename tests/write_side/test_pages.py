@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import psycopg
 import pytest
 
 from domain.base import Recorded
 from domain.codec import encode
 from domain.errors import Broken
 from domain.portfolio import Portfolio
-from tests.projections.logs import append, deposited, opened
+from tests.projections.logs import append, append_rows, deposited, opened, stored
 from tests.projections.quoting import uploaded
 from tests.write_side.stores import Store, event_store
 from write_side.adapters import postgres_log
@@ -151,6 +153,27 @@ async def test_the_last_event_at_or_before_a_time(one: Store, database_url: str)
     assert len(set(times)) == 15
     assert await one.log.position_at(datetime.min.replace(tzinfo=UTC)) == 0
     assert await one.log.position_at(datetime.max.replace(tzinfo=UTC)) == len(events)
+
+
+async def test_what_is_being_committed_and_has_its_time_already_is_waited_for(one: Store, database_url: str) -> None:
+    """Else the same question had two answers."""
+    await append(database_url, opened("A"))
+    waiting = """
+        select count(*) from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())
+    """
+    async with (
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as slow,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+    ):
+        async with slow.transaction():
+            await append_rows(slow, [stored(opened("B"))])
+            [(moment,)] = await (await other.execute("select clock_timestamp()")).fetchall()
+            asking = asyncio.create_task(one.log.position_at(moment))
+            while await (await other.execute(waiting)).fetchone() != (1,):
+                pass
+            assert await one.log.position_at(moment - timedelta(hours=1)) == 0
+        assert await asking == 2
 
 
 async def test_nothing_was_recorded_in_an_empty_log(one: Store) -> None:

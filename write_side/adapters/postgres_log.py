@@ -108,6 +108,7 @@ class PostgresLog:
         return [_recorded(*row) for row in await self._all(sql.RECORDED_STREAM, limits)]
 
     async def position_at(self, moment: datetime) -> int:
+        await self._all(sql.APPENDED, {"moment": moment})
         return cast(int, (await self._all(sql.POSITION_AT, {"moment": moment}))[0][0])
 
     async def places(self, streams: Sequence[str]) -> dict[str, Place]:
