@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.servers.globeco import Globeco, globeco
 from write_side.adapters.globeco import GlobecoHoldings, GlobecoPrices, GlobecoTickers
@@ -111,11 +112,60 @@ async def test_tickers_are_asked_for_once(place: Place) -> None:
     assert place.services.asked == [f"/api/v1/security/{TECH}"]
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"ticker": 7}, {"ticker": ""}])
-async def test_an_answer_without_ticker_is_told(place: Place, answer: object) -> None:
+@pytest.mark.parametrize("answer", [{}, [], {"ticker": 7}, {"ticker": ""}, {"ticker": "\ud800"}])
+async def test_an_answer_without_ticker_is_told_and_leaves_the_others_alone(place: Place, answer: object) -> None:
+    place.services.lists(BOND, "BOND", 100)
     place.services.known[f"/api/v1/security/{TECH}"] = answer
-    with pytest.raises(ServiceUnavailable, match="has no ticker"):
-        await place.tickers.of([TECH])
+    with capture_logs() as lines:
+        assert await place.tickers.of([TECH, BOND]) == {BOND: "BOND"}
+    (line,) = lines
+    assert (line["log_level"], line["names"]) == ("warning", [TECH])
+    assert "has no ticker" in line["error"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((200, {"close": None}), "has no close"),
+        ((200, {"close": "dear"}), "has no close"),
+        ((200, []), "has no close"),
+        ((200, b'{"close": NaN}'), "NaN is not a number"),
+        ((400, {}), "answered 400"),
+        ((422, {}), "answered 422"),
+    ],
+)
+async def test_an_odd_price_is_told_and_leaves_the_others_alone(
+    place: Place, answer: tuple[int, object], told: str
+) -> None:
+    place.services.lists(TECH, "A", 1)
+    place.services.lists(BOND, "B", 100)
+    await place.tickers.of([TECH, BOND])
+    place.services.answers.append(answer)  # whichever is asked for first
+    with capture_logs() as lines:
+        prices = (await place.prices.of([TECH, BOND])).prices
+    odd = ({TECH, BOND} - prices.keys()).pop()
+    assert len(prices) == 1
+    (line,) = lines
+    assert (line["count"], line["names"]) == (1, [{TECH: "A", BOND: "B"}[odd]])
+    assert told in line["error"]
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (401, {}), (403, {}), (429, {}), (405, {}), (200, b"<html>"), (302, {})])
+async def test_what_is_not_about_one_key_ends_the_question(place: Place, answer: tuple[int, object]) -> None:
+    place.services.lists(TECH, "TECH", 1)
+    place.services.lists(BOND, "BOND", 1)
+    await place.tickers.of([TECH, BOND])
+    place.services.answers.extend([answer] * 4)
+    with pytest.raises(ServiceUnavailable):
+        await place.prices.of([TECH, BOND])
+
+
+async def test_a_portfolio_that_is_refused_leaves_the_others_alone(place: Place) -> None:
+    for name in ("P-1", "P-2"):
+        place.services.holds(name, 1)
+    place.services.answers.append((400, {}))
+    found = await place.holdings.of(["P-1", "P-2"])
+    assert sorted(isinstance(each, Held) for each in found.values()) == [False, True]
 
 
 async def test_so_many_questions_at_once_and_no_more(place: Place) -> None:

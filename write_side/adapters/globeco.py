@@ -9,14 +9,19 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+import structlog
+
 from domain.errors import FoliologError
 from domain.values import ZERO
 from write_side.adapters.service import OddAnswer, Service, ServiceUnavailable, decimal_of
 from write_side.ports import Held, Priced
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 _TICKERS_LAST: Final = 3600.0
 """Seconds after which a ticker is asked for again."""
+_NAMED: Final = 20
+"""So many of those with an odd answer a line of the log names."""
 
 
 class GlobecoHoldings:
@@ -60,14 +65,17 @@ class GlobecoHoldings:
 
 
 class GlobecoTickers:
-    """The port ``Tickers`` on the Security Service; tickers are remembered for an hour."""
+    """The port ``Tickers`` on the Security Service; tickers are remembered for an hour.
+
+    A security of which it says what cannot be read has none.
+    """
 
     def __init__(self, securities: Service) -> None:
         self._securities = securities
         self._known: dict[str, tuple[str, float]] = {}
 
     async def of(self, security_ids: Collection[str]) -> dict[str, str]:
-        return await _each(security_ids, self._ticker)
+        return await _readable(security_ids, self._ticker)
 
     async def _ticker(self, security_id: str) -> str | None:
         known = self._known.get(security_id)
@@ -78,14 +86,17 @@ class GlobecoTickers:
         if security is None:
             return None
         ticker = security.get("ticker") if isinstance(security, dict) else None
-        if not isinstance(ticker, str) or not ticker:
+        if not isinstance(ticker, str) or not ticker or not ticker.isprintable():
             raise OddAnswer(f"{self._securities.name} at GET {path}: the answer has no ticker")
         self._known[security_id] = ticker, time.monotonic() + _TICKERS_LAST
         return ticker
 
 
 class GlobecoPrices:
-    """The port ``MarketPrices`` on the Pricing Service, which knows tickers; a close that is not positive is none."""
+    """The port ``MarketPrices`` on the Pricing Service, which knows tickers.
+
+    A close that is not positive or cannot be read is none.
+    """
 
     source = "GlobeCo Pricing Service"
 
@@ -94,7 +105,7 @@ class GlobecoPrices:
 
     async def of(self, security_ids: Collection[str]) -> Priced:
         tickers = await self._tickers.of(security_ids)
-        closes = await _each(sorted(set(tickers.values())), self._close)
+        closes = await _readable(sorted(set(tickers.values())), self._close)
         prices = {security_id: closes[ticker] for security_id, ticker in tickers.items() if ticker in closes}
         return Priced(prices, 0)
 
@@ -107,6 +118,23 @@ class GlobecoPrices:
         if close is None:
             raise OddAnswer(f"{self._pricing.name} at GET {path}: the answer has no close")
         return close if close > 0 else None
+
+
+async def _readable(keys: Iterable[str], ask: Callable[[str], Awaitable[T | None]]) -> dict[str, T]:
+    """Do ``_each``; what cannot be read about one key is logged and counts as nothing known, for this key alone."""
+    odd: dict[str, OddAnswer] = {}
+
+    async def one(key: str) -> T | None:
+        try:
+            return await ask(key)
+        except OddAnswer as error:
+            odd[key] = error
+            return None
+
+    found = await _each(keys, one)
+    if odd:
+        log.warning("odd answers count as none", count=len(odd), names=sorted(odd)[:_NAMED], error=str(odd[min(odd)]))
+    return found
 
 
 async def _each(keys: Iterable[str], ask: Callable[[str], Awaitable[T | None]]) -> dict[str, T]:

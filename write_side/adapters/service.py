@@ -19,6 +19,8 @@ from domain.errors import Unavailable
 
 MAX_DIGITS: Final = 60
 """A number with more is none that could be a price, a quantity or money."""
+_OF_THE_QUESTION: Final = frozenset({400, 406, 409, 410, 414, 422})
+"""Refusals of what was asked for; the others are about who asks, or about the service."""
 
 
 class ServiceUnavailable(Unavailable):
@@ -88,7 +90,8 @@ class Service:
         """Return the JSON at this path, None for a 404.
 
         Tried again as the ``limits`` say; not after other answers, which are no failures of the service. Raises
-        ``ServiceUnavailable`` when there is no good answer within the time limit, or while the service is left alone.
+        ``ServiceUnavailable`` when there is no good answer within the time limit, or while the service is left alone;
+        ``OddAnswer`` where it refuses just this question, or answers it with numbers that are none.
         """
         question = f"{self.name} at GET {path}"
         try:
@@ -136,11 +139,14 @@ class Service:
         if response.status_code == 404:
             return None
         if response.status_code != 200:
-            raise ServiceUnavailable(f"{self.name} at GET {path}: answered {response.status_code}, expected 200")
+            refused = OddAnswer if response.status_code in _OF_THE_QUESTION else ServiceUnavailable
+            raise refused(f"{self.name} at GET {path}: answered {response.status_code}, expected 200")
         try:
             return json.loads(response.content, parse_float=_decimal, parse_int=_decimal, parse_constant=_refused)
         except (ValueError, RecursionError) as error:
-            raise ServiceUnavailable(f"{self.name} at GET {path}: the answer is not JSON: {error}") from None
+            # what is no JSON at all comes from something else in its place
+            unread = ServiceUnavailable if isinstance(error, json.JSONDecodeError) else OddAnswer
+            raise unread(f"{self.name} at GET {path}: the answer is not JSON: {error}") from None
 
 
 def decimal_of(value: Any) -> Decimal | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from threading import Event
 from typing import Final
 
 from domain.errors import Broken, Overloaded
@@ -33,6 +34,7 @@ from write_side.optimiser.nearest import nearest
 from write_side.optimiser.picks import at_least, at_most
 from write_side.optimiser.pool import Pool
 from write_side.optimiser.rows import Models
+from write_side.optimiser.trials import never
 
 _AT_ONCE: Final = 8
 """So many problems of one call are on their way to a solver at the same time."""
@@ -109,11 +111,10 @@ class ExactOptimiser:
         case = CashBound(problem)
         await self._gate.through(case.prepare())
         if case.infeasible:
-            async with self._thread:
-                return await asyncio.to_thread(_without, problem)
+            return await self._without(problem, until)
         if time.monotonic() < until:
             await self._gate.through(case.search())
-        if case.open:
+        if case.open and time.monotonic() < until:
             try:
                 solved = await self._pool.solve(case.cover, case.known, case.tolerance, until=until)
             except Overloaded:  # what the search found is an answer too, and says how good it is
@@ -122,6 +123,15 @@ class ExactOptimiser:
         found: list[Answer] = []
         await self._gate.through(_answered(case, found))
         return found[0]
+
+    async def _without(self, problem: Problem, until: float) -> _Found:
+        """Do ``_without`` in a thread: it looks for fixes until this time, and only while somebody waits for it."""
+        left = Event()
+        async with self._thread:
+            try:
+                return await asyncio.to_thread(_without, problem, lambda: left.is_set() or time.monotonic() >= until)
+            finally:
+                left.set()
 
 
 def _closed_form(problem: Problem, picks: Sequence[int], good: bool, reached: Decimal) -> Answer:
@@ -154,11 +164,14 @@ def _answered(case: CashBound, found: list[Answer]) -> Iterator[None]:
     )
 
 
-def _without(problem: Problem) -> _Found:
-    """Return what comes nearest to the bands, where that is wanted and there is something, or why there is nothing."""
+def _without(problem: Problem, over: Callable[[], bool] = never) -> _Found:
+    """Return what comes nearest to the bands, where that is wanted and there is something, or why there is nothing.
+
+    Once the time is ``over`` no more fixes are looked for.
+    """
     quantities = nearest(problem) if problem.options.on_infeasible is OnInfeasible.NEAREST else None
     if quantities is None:
-        return explain(problem)
+        return explain(problem, over)
     breaches = tuple(check(problem, quantities))
     if wrong := [violation for violation in breaches if violation.rule not in BANDS]:
         _refuse(wrong, problem)

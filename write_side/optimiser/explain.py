@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from domain.rebalance import Explanation, Fix, Infeasible, Line, Obstacle, Problem, Reason
-from domain.values import EXACT, ZERO, plain, ratio
+from domain.rebalance import Explanation, Fix, Infeasible, Obstacle, Problem, Reason
+from domain.values import EXACT, ZERO
 from write_side.optimiser.repairs import (
     blockers,
     fewest,
@@ -18,11 +19,13 @@ from write_side.optimiser.repairs import (
     widenings,
     with_quantity,
 )
-from write_side.optimiser.shortages import less_cash_kept, lowered, overall_fixes
-from write_side.optimiser.trials import FOR_ONE, NOTHING, Trial, repaired
+from write_side.optimiser.sentence import message
+from write_side.optimiser.shortages import greatest, less_cash_kept, lowered, overall_fixes
+from write_side.optimiser.trials import FOR_ONE, NOTHING, TimeOver, Together, Trial, never, repaired
 
-_NAMED = 3
-"""So many securities are named in the message."""
+T = TypeVar("T")
+_REPAIRED = 1_000
+"""Of so many securities without a quantity repairs are looked for, not of more."""
 
 _CASH = frozenset({"min_cash", "min_cash_percent"})
 _DRIFTS = ("low_drift", "high_drift")
@@ -38,18 +41,24 @@ class _Repairs(NamedTuple):
     short: Trial | None = None
 
 
-def explain(problem: Problem) -> Infeasible:
+def explain(problem: Problem, over: Callable[[], bool] = never) -> Infeasible:
     """Return why nothing is allowed; raises ``ValueError`` where something is.
 
     Each fix of a security repairs together with the first fix of every other one named, each of the portfolio alone.
+    Once the time is ``over`` no more fixes are looked for.
     """
-    trial = Trial(problem)
+    trial = Trial(problem, over)
     if not trial.empty and trial.minimum <= problem.spendable:
         raise ValueError("the problem has allowed quantities")
     blocking = {place: blockers(trial, place) for place in trial.empty}
-    overall = tuple(overall_fixes(trial))
-    repairs = _of_bands(trial, blocking) if blocking else _of_cash(trial, given_up=not overall)
-    securities = tuple(_obstacle(trial, place, repairs, blocking) for place in repairs.fixes)
+    nothing: list[Fix] = []
+    overall = tuple(_in_time(lambda: overall_fixes(trial), nothing))
+    if blocking:
+        repairs = _in_time(lambda: _of_bands(trial, blocking), _none_of(blocking))
+    else:
+        repairs = _in_time(lambda: _of_cash(trial, given_up=not overall), _none_of(greatest(trial), trial))
+    dropped = _dropped_by_others(repairs)
+    securities = tuple(_obstacle(trial, place, repairs, dropped[place], blocking) for place in repairs.fixes)
     short = repairs.short
     explanation = Explanation(
         securities=securities,
@@ -58,7 +67,18 @@ def explain(problem: Problem) -> Infeasible:
         spendable=tidy(problem.spendable) if short else None,
         fixes=overall,
     )
-    return Infeasible(_message(explanation, trial), explanation)
+    return Infeasible(message(explanation, trial), explanation)
+
+
+def _in_time(find: Callable[[], T], otherwise: T) -> T:
+    try:
+        return find()
+    except TimeOver:
+        return otherwise
+
+
+def _none_of(places: Iterable[int], short: Trial | None = None) -> _Repairs:
+    return _Repairs({place: [] for place in places}, short)
 
 
 def _of_cash(trial: Trial, *, given_up: bool) -> _Repairs:
@@ -71,8 +91,11 @@ def _of_cash(trial: Trial, *, given_up: bool) -> _Repairs:
 
 def _of_bands(trial: Trial, blocking: Mapping[int, tuple[str, ...]]) -> _Repairs:
     """Return repairs of the securities without a quantity: changes of each alone, else with options given up."""
+    if len(blocking) > _REPAIRED:
+        return _none_of(blocking)
     alone: dict[int, list[Fix]] = {}
     for place, options in blocking.items():
+        trial.go_on()
         dropped, own = [Fix(drop=options)] if options else [], FOR_ONE.issuperset(options)
         changes = widenings(trial, place)
         alone[place] = dropped + changes if own else changes + dropped
@@ -80,7 +103,7 @@ def _of_bands(trial: Trial, blocking: Mapping[int, tuple[str, ...]]) -> _Repairs
     given_up = {option for fixes in (repairs.fixes if repairs else {}).values() for option in fixes[0].drop} - FOR_ONE
     if repairs and not given_up:
         return repairs
-    return _giving_up(trial, places, given_up) or repairs or _Repairs({place: [] for place in places})
+    return _in_time(lambda: _giving_up(trial, places, given_up), None) or repairs or _none_of(places)
 
 
 def _giving_up(trial: Trial, places: Sequence[int], first: Set[str] = frozenset()) -> _Repairs | None:
@@ -105,6 +128,7 @@ def _giving_up(trial: Trial, places: Sequence[int], first: Set[str] = frozenset(
 
 def _without(trial: Trial, place: int, drops: frozenset[str]) -> list[Fix]:
     """Return changes of a security without some options, of which those that name it are part of the change."""
+    trial.go_on()
     own = tuple(option for option in own_options(trial, place) if option in drops)
     if trial.least(place, drops=drops) is not None:
         return [Fix(drop=own)]
@@ -123,7 +147,7 @@ def _settled(trial: Trial, candidates: Mapping[int, list[Fix]], given: Fix = NOT
     _lower(trial, firsts, candidates, Fix(drop=given.drop))
     short = None
     if not trial.repairs(firsts, Fix(drop=given.drop)):
-        short = Trial(repaired(trial.problem, _by_name(trial, firsts), given))
+        short = Trial(repaired(trial.problem, _by_name(trial, firsts), given), trial.over)
     if short and short.minimum > short.problem.spendable:
         firsts |= {place: _merged(firsts.get(place, NOTHING), fix) for place, fix in _fewest(short).items()}
         if not trial.repairs(firsts, given):
@@ -131,19 +155,21 @@ def _settled(trial: Trial, candidates: Mapping[int, list[Fix]], given: Fix = NOT
     if given.set:
         given = Fix(set=less_cash_kept(trial, firsts, given) or {}, drop=given.drop)
     fixes = {place: [_merged(first, given)] for place, first in firsts.items()}
+    together = Together(trial, firsts, given)
     for place in candidates:
-        if trial.repairs(others := _but(firsts, place), given):
+        if together.repairs({place: None}):
             continue
         for fix in candidates[place]:
             known = any(_contains(_merged(fix, given), each) for each in fixes[place])
-            if not known and trial.repairs(others | {place: fix}, given):
+            if not known and together.repairs({place: fix}):
                 fixes[place].append(_merged(fix, given))
     return _Repairs(fixes, short)
 
 
 def _lower(trial: Trial, firsts: dict[int, Fix], candidates: Mapping[int, list[Fix]], given: Fix) -> None:
     """Where cash is short, let those securities have less of which another candidate makes that possible."""
-    if trial.repairs(firsts, given):
+    together = Together(trial, firsts, given)
+    if together.repairs():
         return
     savings, drops = [], frozenset(given.drop)
     for place, fixes in candidates.items():
@@ -154,9 +180,10 @@ def _lower(trial: Trial, firsts: dict[int, Fix], candidates: Mapping[int, list[F
         if least and first is not None and min(least)[0] < first:
             savings.append((EXACT.subtract(min(least)[0], first), place, fixes[min(least)[1]]))
     for _, place, fix in sorted(savings, key=lambda saving: saving[:2]):
-        if trial.short_by(firsts | {place: fix}, given) is not None:
+        if together.short_by({place: fix}) is not None:
+            together.take({place: fix})
             firsts[place] = fix
-        if trial.repairs(firsts, given):
+        if together.repairs():
             return
 
 
@@ -173,10 +200,6 @@ def _merged(first: Fix, second: Fix) -> Fix:
     return Fix(set=first.set | second.set, drop=tuple(dict.fromkeys(first.drop + second.drop)))
 
 
-def _but(fixes: Mapping[int, Fix], place: int) -> dict[int, Fix]:
-    return {other: fix for other, fix in fixes.items() if other != place}
-
-
 def _contains(fix: Fix, smaller: Fix) -> bool:
     """Whether a fix does all that another one does and, but for the target, no less of it."""
     return set(smaller.drop) <= set(fix.drop) and all(
@@ -189,8 +212,20 @@ def _by_name(trial: Trial, fixes: Mapping[int, Fix]) -> dict[str, Fix]:
     return {trial.problem.lines[place].security_id: fix for place, fix in fixes.items()}
 
 
-def _obstacle(trial: Trial, place: int, repairs: _Repairs, blocking: Mapping[int, tuple[str, ...]]) -> Obstacle:
-    """Return what is to be said of one security."""
+def _dropped_by_others(repairs: _Repairs) -> dict[int, frozenset[str]]:
+    """Return for each security the options that the first fixes of the others drop for all."""
+    own = {place: {*fixes[0].drop} - FOR_ONE if fixes else set() for place, fixes in repairs.fixes.items()}
+    counts = Counter(option for options in own.values() for option in options)
+    return {
+        place: frozenset(option for option, count in counts.items() if count > (option in options))
+        for place, options in own.items()
+    }
+
+
+def _obstacle(
+    trial: Trial, place: int, repairs: _Repairs, dropped: frozenset[str], blocking: Mapping[int, tuple[str, ...]]
+) -> Obstacle:
+    """Return what is to be said of one security; ``dropped``: the options that the others drop for all."""
     line, lot = trial.problem.lines[place], trial.problem.lot(trial.problem.lines[place].security_id)
     if place not in blocking:
         reason, option = Reason.MINIMUM_HOLDINGS_EXCEED_CASH, _lifting(trial, place)
@@ -199,8 +234,6 @@ def _obstacle(trial: Trial, place: int, repairs: _Repairs, blocking: Mapping[int
     else:
         reason, option = Reason.BAND_NARROWER_THAN_ONE_SHARE, None
     least, most = lots_between(trial, place)
-    others = [fixes[0] for other, fixes in repairs.fixes.items() if other != place and fixes]
-    dropped = frozenset(option for fix in others for option in fix.drop if option not in FOR_ONE)
     return Obstacle(
         security_id=line.security_id,
         price=line.price,
@@ -227,52 +260,3 @@ def _lifting(trial: Trial, place: int) -> str | None:
         return least is not None and without is not None and without < least
 
     return fewest(told, lowers)[0] if told and lowers(tuple(told)) else None
-
-
-def _message(explanation: Explanation, trial: Trial) -> str:
-    """Return one sentence for people: what is in the way, and the first securities with their figures."""
-    narrow = [each for each in explanation.securities if each.reason is not Reason.MINIMUM_HOLDINGS_EXCEED_CASH]
-    if not narrow:
-        return _of_minimum(trial)
-    said = "; ".join(_of_security(trial.problem, each) for each in narrow[:_NAMED])
-    more = len(narrow) - _NAMED
-    return f"{said}; {more} more {'security has' if more == 1 else 'securities have'} no quantity" if more > 0 else said
-
-
-def _of_minimum(trial: Trial) -> str:
-    """Return what is in the way where cash is short."""
-    problem, options = trial.problem, told_for_all(trial)
-    value, spendable = trial.minimum, problem.spendable
-    told = ", ".join(f"mode {problem.options.mode}" if option == "mode" else option for option in options)
-    allowed = f"the bands and {told} leave" if told else "the bands leave"
-    kept = f" with {_shown(problem.cash_to_keep)} kept in cash" if problem.cash_to_keep else ""
-    minima = sorted(
-        (-least, line.security_id) for line, least in zip(problem.lines, trial.minima, strict=True) if least
-    )
-    greatest = ", ".join(f"{_shown(-least)} of {name}" for least, name in minima[:_NAMED])
-    return (
-        f"the least that {allowed} costs {_shown(value)}, {_shown(EXACT.subtract(value, spendable))} more than the "
-        f"{_shown(spendable)} that may be spent{kept}; the most of it is {greatest}"
-    )
-
-
-def _of_security(problem: Problem, obstacle: Obstacle) -> str:
-    """Return what keeps one security from having an allowed quantity."""
-    name, option, price, lot = (
-        obstacle.security_id,
-        obstacle.option,
-        plain(obstacle.price),
-        problem.lot(obstacle.security_id),
-    )
-    line = Line(name, obstacle.price, obstacle.held, obstacle.target, obstacle.low_drift, obstacle.high_drift)
-    low, high = problem.band(line)
-    band = f"its band, {_shown(max(ZERO, low))} to {_shown(high)}"
-    if option not in (None, "lot_size"):
-        return f"{option} keeps the {plain(obstacle.held)} of {name} held at {price} out of {band}"
-    lots = "shares" if lot == 1 else f"lots of {plain(lot)}"
-    return f"no whole number of {lots} of {name} at {price} lies in {band}"
-
-
-def _shown(amount: Decimal) -> str:
-    """Return an amount with the cents that it has, or up to six places."""
-    return plain(ratio(amount))

@@ -148,8 +148,8 @@ class Pool:
         self._idle.clear()
 
     async def _ask(self, task: dict[str, Any], cover: Cover, found: list[Solved], until: float) -> None:
-        """Give the task to a worker, and to a new one where one that served before is gone."""
-        while not self._closed:
+        """Give the task to a worker, and to a new one where one that served before is gone; to none when it is late."""
+        while not self._closed and time.monotonic() < until:
             fresh = not self._idle
             try:
                 worker = await self._start() if fresh else self._idle.pop()

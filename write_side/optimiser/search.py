@@ -143,9 +143,9 @@ class Search:
         lots = [(pieces[index].lot, pieces[index].most) for index in chosen] + self._loose_lots
         need = self._excess - removed
         counts, exact = yield from filling(need, lots, self._tolerance)
-        if not exact:
-            self._floor = min(self._floor, cost + need)
         total = cost + sum(lot * count for (lot, _), count in zip(lots, counts, strict=True))
+        if not exact or total - cost - need <= self._tolerance:  # what is good enough need not be the least
+            self._floor = min(self._floor, cost + need)
         taken = [(index, count) for index, count in zip(chosen, counts, strict=False)]
         taken += [(index, count - 1) for index, count in zip(self._loose, counts[len(chosen) :], strict=True) if count]
         self._found(total, tuple(taken))

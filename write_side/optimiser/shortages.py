@@ -19,18 +19,23 @@ MOST_NAMED: Final = 10
 _MILLION: Final = 10**MAX_DRIFT_PLACES
 
 
+def greatest(trial: Trial) -> list[int]:
+    """Return the securities whose minimum is the greatest."""
+    minima = {place: least for place, least in enumerate(trial.minima) if least}
+    return sorted(minima, key=lambda place: (-minima[place], place))[:MOST_NAMED]
+
+
 def lowered(trial: Trial) -> dict[int, list[Fix]]:
     """Return the securities whose minimum is the greatest, and for each what lowers it, every one tried out.
 
     Each fix repairs alone where some can; else one fix of each of those that have to give way together.
     """
-    minima = {place: least for place, least in enumerate(trial.minima) if least}
-    named = sorted(minima, key=lambda place: (-minima[place], place))[:MOST_NAMED]
+    minima, named = trial.minima, greatest(trial)
     short = EXACT.subtract(trial.minimum, trial.problem.spendable)
     found = {
         place: [fix for fix in lowerings(trial, place, short) if trial.repairs({place: fix})]
         for place in named
-        if minima[place] >= short
+        if (minima[place] or ZERO) >= short
     }
     if any(found.values()):
         return {place: found.get(place, []) for place in named}

@@ -7,9 +7,11 @@ so after a change of one security only that one is looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from msgspec.structs import replace
@@ -56,29 +58,39 @@ def widened(line: Line, overall: Fix) -> Line:
     return Line(line.security_id, line.price, line.held, line.target, least, max(least, line.high_drift))
 
 
+class TimeOver(Exception):
+    """No more fixes are to be tried."""
+
+
+def never() -> bool:
+    """Time is never over."""
+    return False
+
+
 class Trial:
     """A problem on which fixes are tried; a security is called by its place among the lines."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, over: Callable[[], bool] = never) -> None:
+        """``over``: whether no more fixes are to be tried; then those who try get ``TimeOver``."""
+        self.problem, self.over = problem, over
         self._least: dict[tuple[object, ...], Decimal | None] = {}
         self._free: dict[tuple[int, frozenset[str]], tuple[Exact, Choice]] = {}
-        self._wholes: dict[frozenset[str], _Minima] = {}
+        self._wholes: dict[frozenset[str], Minima] = {}
 
     @property
     def minima(self) -> list[Decimal | None]:
         """The least value that each security may have, None where it may have none."""
-        return self._whole(frozenset()).each
+        return self.whole(frozenset()).each
 
     @cached_property
     def minimum(self) -> Decimal:
         """What they cost together."""
-        return self._whole(frozenset()).total
+        return self.whole(frozenset()).total
 
     @cached_property
     def empty(self) -> list[int]:
         """The securities without an allowed quantity."""
-        return sorted(self._whole(frozenset()).empty)
+        return sorted(self.whole(frozenset()).empty)
 
     @cached_property
     def unbanded(self) -> Exact:
@@ -93,7 +105,7 @@ class Trial:
     @cached_property
     def full(self) -> bool:
         """Whether the model has no room for another security."""
-        return sum(1 for line in self.problem.lines if line.target) >= MAX_POSITIONS
+        return self._modelled >= MAX_POSITIONS
 
     def free(self, place: int, drops: frozenset[str] = frozenset()) -> tuple[Exact, Choice]:
         """Return what a security may have without some options, as if it had no band."""
@@ -127,18 +139,7 @@ class Trial:
 
         None where a security then has none, or the targets would be more than a model may have.
         """
-        drops = frozenset(_for_all(fixes.values()) | set(overall.drop))
-        whole = self._whole(drops)
-        if not whole.empty <= fixes.keys() or not self._within_limits(fixes):
-            return None
-        total = whole.total
-        for place, fix in fixes.items():
-            least = self.least(place, fix, drops)
-            if least is None:
-                return None
-            total = EXACT.add(total, EXACT.subtract(least, whole.each[place] or ZERO))
-        kept = replace(self.problem.options, **_cash_to_keep([*fixes.values(), overall]))
-        return EXACT.subtract(total, Problem(self.problem.market_value, (), kept).spendable)
+        return Together(self, fixes, overall).short_by()
 
     def repairs(self, fixes: Mapping[int, Fix], overall: Fix = NOTHING) -> bool:
         """Whether there are allowed quantities then."""
@@ -147,26 +148,116 @@ class Trial:
 
     def repairs_as_whole(self, overall: Fix) -> bool:
         """Whether there are allowed quantities after a fix of the portfolio that changes securities too."""
-        minima = _Minima(repaired(self.problem, {}, overall))
+        self.go_on()
+        minima = Minima(repaired(self.problem, {}, overall))
         return not minima.empty and minima.total <= minima.spendable
 
-    def _whole(self, drops: frozenset[str]) -> _Minima:
+    def go_on(self) -> None:
+        """Raise ``TimeOver`` where nothing more is to be tried."""
+        if self.over():
+            raise TimeOver
+
+    def whole(self, drops: frozenset[str]) -> Minima:
+        """Return the minima of all without some options."""
         if drops not in self._wholes:
             options = _without(self.problem.options, drops)
-            self._wholes[drops] = _Minima(Problem(self.problem.cash, self.problem.lines, options))
+            self._wholes[drops] = Minima(Problem(self.problem.cash, self.problem.lines, options))
         return self._wholes[drops]
 
-    def _within_limits(self, fixes: Mapping[int, Fix]) -> bool:
-        """Whether the targets together, and how many there are, are such as a model may have."""
-        lines, rise, more = self.problem.lines, ZERO, 0
-        for place, fix in fixes.items():
-            if "target" in fix.set:
-                rise = EXACT.add(rise, EXACT.subtract(fix.set["target"], lines[place].target))
-                more += bool(fix.set["target"]) - bool(lines[place].target)
-        return rise <= self.room and (more <= 0 or sum(1 for line in lines if line.target) + more <= MAX_POSITIONS)
+    def growth(self, place: int, fix: Fix) -> tuple[Decimal, int]:
+        """Return by how much the targets together, and by how many their number, rise with the fix of a security."""
+        before = self.problem.lines[place].target
+        after = fix.set.get("target", before)
+        return EXACT.subtract(after, before), bool(after) - bool(before)
+
+    def may_grow(self, rise: Decimal, more: int) -> bool:
+        """Whether the targets together, and how many there are, are then such as a model may have."""
+        return rise <= self.room and (more <= 0 or self._modelled + more <= MAX_POSITIONS)
+
+    @cached_property
+    def _modelled(self) -> int:
+        return sum(1 for line in self.problem.lines if line.target)
 
 
-class _Minima:
+class Together:
+    """Fixes of securities with one of the portfolio, and what becomes of them with other ones for a few securities.
+
+    All are added up once; a change is looked at by itself. Fixes of securities leave the cash to keep as it is.
+    """
+
+    def __init__(self, trial: Trial, fixes: Mapping[int, Fix], overall: Fix = NOTHING) -> None:
+        self._trial, self._overall = trial, frozenset(overall.drop)
+        self._fixes: dict[int, Fix] = {}
+        self._dropped: Counter[str] = Counter()
+        self._rise, self._more = ZERO, 0
+        self._sums: dict[frozenset[str], tuple[Decimal, int]] = {}
+        kept = replace(trial.problem.options, **_cash_to_keep([overall]))
+        self._spendable = Problem(trial.problem.market_value, (), kept).spendable
+        self.take(fixes)
+
+    def take(self, changes: Mapping[int, Fix]) -> None:
+        """Have these fixes from now on."""
+        self._dropped, self._rise, self._more = self._with(changes)
+        self._sums = {drops: self._changed(drops, before, changes) for drops, before in self._sums.items()}
+        self._fixes |= changes
+
+    def short_by(self, changes: Mapping[int, Fix | None] = MappingProxyType({})) -> Decimal | None:
+        """Return what ``Trial.short_by`` says of the fixes with these changes: another fix of a security, or none."""
+        self._trial.go_on()
+        dropped, rise, more = self._with(changes)
+        drops = self._overall | {option for option, count in dropped.items() if count}
+        if drops not in self._sums:
+            self._sums[drops] = self._sum(drops)
+        total, amiss = self._changed(drops, self._sums[drops], changes)
+        if amiss or not self._trial.may_grow(rise, more):
+            return None
+        return EXACT.subtract(total, self._spendable)
+
+    def repairs(self, changes: Mapping[int, Fix | None] = MappingProxyType({})) -> bool:
+        """Whether there are allowed quantities then."""
+        short = self.short_by(changes)
+        return short is not None and short <= 0
+
+    def _with(self, changes: Mapping[int, Fix | None]) -> tuple[Counter[str], Decimal, int]:
+        """Return how often each option is dropped, and the growth of the model, after changes."""
+        dropped, rise, more = self._dropped.copy(), self._rise, self._more
+        for place, fix in changes.items():
+            for new, sign in ((self._fixes.get(place), -1), (fix, 1)):
+                if new is not None:
+                    dropped.update(dict.fromkeys(_for_all([new]), sign))
+                    by, number = self._trial.growth(place, new)
+                    rise, more = EXACT.add(rise, EXACT.multiply(by, Decimal(sign))), more + sign * number
+        return dropped, rise, more
+
+    def _sum(self, drops: frozenset[str]) -> tuple[Decimal, int]:
+        """Return the least that all cost together without some options, and how many have no quantity."""
+        whole = self._trial.whole(drops)
+        total, amiss = whole.total, len(whole.empty)
+        for place, fix in self._fixes.items():
+            self._trial.go_on()
+            value, none = self._least(place, fix, drops)
+            total, amiss = EXACT.add(total, EXACT.subtract(value, whole.each[place] or ZERO)), amiss + none
+            amiss -= place in whole.empty
+        return total, amiss
+
+    def _changed(
+        self, drops: frozenset[str], before: tuple[Decimal, int], changes: Mapping[int, Fix | None]
+    ) -> tuple[Decimal, int]:
+        """Return what becomes of such a sum by changes."""
+        total, amiss = before
+        for place, fix in changes.items():
+            old, without = self._least(place, self._fixes.get(place), drops)
+            new, none = self._least(place, fix, drops)
+            total, amiss = EXACT.add(total, EXACT.subtract(new, old)), amiss + none - without
+        return total, amiss
+
+    def _least(self, place: int, fix: Fix | None, drops: frozenset[str]) -> tuple[Decimal, bool]:
+        """Return the least value of a security, 0 where it has none, and whether that is so."""
+        least = self._trial.whole(drops).each[place] if fix is None else self._trial.least(place, fix, drops)
+        return (ZERO, True) if least is None else (least, False)
+
+
+class Minima:
     """The least value that each security of a problem may have, and their sum."""
 
     def __init__(self, problem: Problem) -> None:

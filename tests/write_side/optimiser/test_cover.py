@@ -124,6 +124,22 @@ def test_what_is_better_by_no_more_than_the_tolerance_is_not_looked_for() -> Non
         assert least <= search.cost <= least + 5
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_within_the_tolerance_no_cover_costs_less_than_the_bound(seed: int) -> None:
+    random, within = Random(seed), 0
+    for _ in range(200):
+        cover, least = any_cover(random)
+        tolerance = random.choice([1, 5, 50, 500])
+        search = Search(cover, tolerance)
+        while not search.proven:
+            assert search.lower_bound <= least
+            search.run(20)
+        search.run(1_000)
+        assert search.lower_bound <= least <= search.cost <= search.lower_bound + tolerance
+        within += least < search.cost
+    assert within > 5
+
+
 def test_the_search_ends_at_its_limit_with_a_cover_and_goes_on_from_there() -> None:
     cover = Cover(9_990, tuple(Piece(line, 700 + 13 * line, 150 + line, 0, 0) for line in range(25)))
     short, at_once, in_parts = Search(cover, 0), Search(cover, 0), Search(cover, 0)

@@ -8,7 +8,9 @@ import pytest
 
 from domain.rebalance import Fix, Mode, Problem, Reason
 from tests.write_side.optimiser.deciding import after, feasible, firsts, problem_of
+from write_side.optimiser import explain as explaining
 from write_side.optimiser.explain import explain
+from write_side.optimiser.trials import NOTHING, Trial
 
 FIRST, SECOND = "S" + "0" * 23, "S" + "0" * 22 + "1"
 
@@ -220,3 +222,73 @@ def test_what_is_missing_may_be_finer_than_whole_shares_of_what_could_give_way()
     explanation = explain(problem).explanation
     assert explanation.short_by == Decimal("50.00000045")
     assert feasible(after(problem, firsts(explanation)))
+
+
+def of_many(count: int) -> Problem:
+    """Return a problem in which so many securities are held that may not be sold and are not in the model."""
+    lines = [("10", "0", "0", "0")] * count
+    return problem_of("100000", ("7", "40", "1", "1"), *lines, held=("0", *["3"] * count), buy_only=True)
+
+
+def tries_for(count: int) -> int:
+    asked = 0
+
+    class Counted(Trial):
+        def least(self, place: int, fix: Fix = NOTHING, drops: frozenset[str] = frozenset()) -> Decimal | None:
+            nonlocal asked
+            asked += 1
+            return super().least(place, fix, drops)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(explaining, "Trial", Counted)
+        found = explain(of_many(count)).explanation
+    assert [len(each.fixes) for each in found.securities] == [2] * count
+    return asked
+
+
+def test_twice_as_many_securities_are_no_more_than_twice_as_much_to_try() -> None:
+    assert tries_for(80) < 2.5 * tries_for(40)
+
+
+def test_of_too_many_securities_no_repairs_are_looked_for() -> None:
+    found = explain(of_many(1_001)).explanation
+    assert {(each.option, each.fixes) for each in found.securities} == {("buy_only", ())}
+    assert len(found.securities) == 1_001
+    assert [fix.drop for fix in found.fixes] == [("buy_only",)]
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        of_many(6),
+        problem_of("100000", ("100", "60", "2", "2"), ("50", "32", "1", "1"), min_cash=Decimal("12000")),
+        problem_of("1000", ("400", "30", "5", "5"), ("10", "65", "1", "20"), min_cash=Decimal("300")),
+    ],
+    ids=["options", "cash", "both"],
+)
+def test_what_is_found_before_the_time_is_over_repairs_and_the_reasons_are_told_whenever_that_is(
+    problem: Problem,
+) -> None:
+    everything, asked, limit = explain(problem), 0, 0
+
+    def over() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > limit
+
+    while True:
+        asked = 0
+        found = explain(problem, over)
+        assert [each.reason for each in found.explanation.securities] == [
+            each.reason for each in everything.explanation.securities
+        ]
+        assert all(feasible(after(problem, {}, fix)) for fix in found.explanation.fixes)
+        first = firsts(found.explanation)
+        assert not first or feasible(after(problem, first))
+        if not limit:
+            assert not first
+            assert not found.explanation.fixes
+        if asked <= limit:
+            break
+        limit += 1
+    assert found.explanation == everything.explanation

@@ -167,6 +167,22 @@ async def test_the_deadline_of_the_caller_ends_a_task() -> None:
         assert await asked(pool, wait=0.5) == []
 
 
+async def test_a_task_whose_time_is_over_costs_no_worker() -> None:
+    async with a_pool() as pool:
+        first = process_of(await asked(pool))
+        assert await asked(pool, wait=-1.0) == []
+        assert process_of(await asked(pool)) == first
+        assert pool.failed == 0
+
+
+async def test_a_task_whose_time_is_over_starts_no_worker(tmp_path: Path) -> None:
+    log = tmp_path / "started"
+    async with a_pool(f"@{log}") as pool:
+        assert await asked(pool, wait=-1.0) == []
+        assert not pool._all
+    assert (pool.failed, log.exists()) == (0, False)
+
+
 async def test_a_caller_who_leaves_takes_the_worker_along(tmp_path: Path) -> None:
     log = tmp_path / "started"
     async with a_pool(f"hang-begun@{log}", limit=A_WHILE) as pool:
