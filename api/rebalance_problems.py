@@ -13,15 +13,22 @@ from domain.values import money
 from read_side.wire import amount, number
 
 
-def problem_of_failure(failure: Failure) -> Problem:
-    """Return what is answered for a portfolio of a run that has no result."""
+def problem_of_failure(failure: Failure, model_id: str) -> Problem:
+    """Return what is answered for a portfolio of a run that has no result.
+
+    Where the run did not keep what explains it, ``explained_by`` says which request tells that.
+    """
     code = failure.code if failure.code in CATALOGUE else "internal-error"
+    if failure.left_out:
+        alone = f"/api/v1/rebalance/portfolio/{failure.portfolio_id}?model_id={model_id}&preview=true"
+        return Problem(code=code, detail=failure.detail, members={"securities": [], "explained_by": f"POST {alone}"})
     return Problem(code=code, detail=failure.detail, members=members(failure.securities, failure.explanation))
 
 
-def error_json(failure: Failure, instance: str) -> msgspec.Raw:
+def error_json(failure: Failure, model_id: str, instance: str) -> msgspec.Raw:
     """Return a portfolio without result as it stands among those that have one: its id and the problem."""
-    told = {"portfolio_id": failure.portfolio_id, "error": msgspec.Raw(problem_of_failure(failure).body(instance))}
+    problem = problem_of_failure(failure, model_id)
+    told = {"portfolio_id": failure.portfolio_id, "error": msgspec.Raw(problem.body(instance))}
     return msgspec.Raw(msgspec.json.encode(told))
 
 

@@ -91,7 +91,12 @@ class RebalanceWithOrdersShown(RebalanceShown):
 
 
 class FailedShown(Shown):
-    """A portfolio that has no result, and why: a problem as `GET /problems/{code}` explains it."""
+    """A portfolio that has no result, and why: a problem as `GET /problems/{code}` explains it.
+
+    A run keeps the code and the sentence of every failure, and about a megabyte of what explains them, the first
+    portfolios first. Where that was left out, `securities` is empty and `explained_by` names the request that tells it
+    of this portfolio alone; its body has the options of the run.
+    """
 
     portfolio_id: str
     error: Annotated[dict[str, Any], WithJsonSchema(dict(PROBLEM_SCHEMA))]

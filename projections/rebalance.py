@@ -18,11 +18,13 @@ from domain.rebalance import (
     RebalanceRunRequested,
 )
 from projections.projector import Projector, Rows
-from read_side.rebalance import REBALANCES, RebalanceRow, RunRow
+from read_side.rebalance import REBALANCES, FailuresRow, RebalanceRow, RunRow, failures_key
 
 _Event: TypeAlias = (
     RebalanceRunRequested | RebalanceRunPriced | RebalanceRunFinished | RebalanceRecorded | RebalanceDeleted
 )
+
+Kept: TypeAlias = RunRow | RebalanceRow | FailuresRow
 
 
 def rebalance_id(recorded: Recorded) -> str:
@@ -46,7 +48,7 @@ def keys(recorded: Recorded) -> tuple[str, ...]:
             return (run_id(recorded),)
 
 
-def apply(rows: Rows[RunRow | RebalanceRow], recorded: Recorded) -> None:
+def apply(rows: Rows[Kept], recorded: Recorded) -> None:
     """Take the event; raises ``Broken`` where a run has not begun."""
     match cast(_Event, recorded.event):
         case RebalanceRunRequested() as event:
@@ -62,7 +64,10 @@ def apply(rows: Rows[RunRow | RebalanceRow], recorded: Recorded) -> None:
                 trade_date=event.trade_date,
             )
         case RebalanceRunFinished(failures=failures):
-            _change(rows, run_id(recorded), recorded, failures=failures)
+            of_run = run_id(recorded)
+            _change(rows, of_run, recorded, failed=len(failures))
+            if failures and _run(rows, of_run, recorded).asynchronous:
+                rows[failures_key(of_run)] = FailuresRow(run_id=of_run, failures=failures, position=recorded.position)
         case RebalanceRecorded() as event:
             run, made = _run(rows, event.run_id, recorded), rebalance_id(recorded)
             told = (*run.rebalances, made) if run.asynchronous else ()
@@ -72,14 +77,14 @@ def apply(rows: Rows[RunRow | RebalanceRow], recorded: Recorded) -> None:
             rows[rebalance_id(recorded)] = None
 
 
-def _run(rows: Rows[RunRow | RebalanceRow], key: str, recorded: Recorded) -> RunRow:
+def _run(rows: Rows[Kept], key: str, recorded: Recorded) -> RunRow:
     row = rows[key]
     if not isinstance(row, RunRow):
         raise Broken(f"run {key} of {recorded.stream} has not begun")
     return row
 
 
-def _change(rows: Rows[RunRow | RebalanceRow], key: str, recorded: Recorded, **members: Any) -> None:
+def _change(rows: Rows[Kept], key: str, recorded: Recorded, **members: Any) -> None:
     rows[key] = replace(_run(rows, key, recorded), position=recorded.position, **members)
 
 

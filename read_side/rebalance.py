@@ -26,7 +26,8 @@ class RunRow(Row, frozen=True, kw_only=True, gc=False, tag="run"):
     """A run with everything its rebalances were made from but what the portfolios had.
 
     ``done`` counts the rebalances recorded; an asynchronous run, which is asked about while it goes on, also knows
-    their ids. ``failures`` is None while it goes on, ``prices`` until it has them.
+    their ids. ``failed`` counts the failures, of which an asynchronous run has a row of their own; it is None while the
+    run goes on, as ``prices`` are until it has them.
     """
 
     run_id: str
@@ -44,7 +45,7 @@ class RunRow(Row, frozen=True, kw_only=True, gc=False, tag="run"):
     trade_date: str = ""
     done: int = 0
     rebalances: tuple[str, ...] = ()
-    failures: tuple[Failure, ...] | None = None
+    failed: int | None = None
 
     @property
     def key(self) -> str:
@@ -54,7 +55,24 @@ class RunRow(Row, frozen=True, kw_only=True, gc=False, tag="run"):
     @property
     def finished(self) -> bool:
         """Whether every portfolio has its result or is among the failures."""
-        return self.failures is not None
+        return self.failed is not None
+
+
+class FailuresRow(Row, frozen=True, kw_only=True, gc=False, tag="failures"):
+    """Why portfolios of an asynchronous run have no result: megabytes at worst, of no use to who sees a rebalance."""
+
+    run_id: str
+    failures: tuple[Failure, ...]
+
+    @property
+    def key(self) -> str:
+        """Where the row stands."""
+        return failures_key(self.run_id)
+
+
+def failures_key(run_id: str) -> str:
+    """Return where the failures of a run stand."""
+    return f"{run_id}.failures"
 
 
 class RebalanceRow(Row, frozen=True, kw_only=True, gc=False, tag="rebalance"):
@@ -81,9 +99,9 @@ class RebalanceRow(Row, frozen=True, kw_only=True, gc=False, tag="rebalance"):
         return self.rebalance_id
 
 
-REBALANCES: View[RunRow | RebalanceRow] = View(
+REBALANCES: View[RunRow | RebalanceRow | FailuresRow] = View(
     name="rebalances",
-    row=RunRow | RebalanceRow,
+    row=RunRow | RebalanceRow | FailuresRow,
     key="key",
     fields={"portfolio_id": Kind.KEYWORD, "recorded": Kind.POSITION},
     rest=0.1,
@@ -138,17 +156,31 @@ class Rebalances:
         asked = Listed(any_of={"portfolio_id": portfolios}, has="recorded", sort=("-recorded",))
         return await self._listed(asked, at_least, wait)
 
-    async def operation(self, run_id: str, *, at_least: int = 0, wait: float = 2.0) -> RunRow:
-        """Return the asynchronous run; raises ``NotFound``, also for one that was answered when it was done."""
+    async def operation(
+        self, run_id: str, *, at_least: int = 0, wait: float = 2.0
+    ) -> tuple[RunRow, tuple[Failure, ...]]:
+        """Return the asynchronous run with its failures.
+
+        Raises ``NotFound``, also for a run that was answered when it was done.
+        """
         row = await self._row(run_id, RunRow, at_least, wait)
         if row is None or not row.asynchronous:
             raise NotFound(f"operation {run_id[:100]!a} does not exist")
-        return row
+        return row, await self._failures(row) if row.failed else ()
+
+    async def _failures(self, run: RunRow) -> tuple[Failure, ...]:
+        """Return the failures of an asynchronous run that has some, read after it; raises ``NotYet`` as ``_runs``."""
+        key = failures_key(run.run_id)
+        read = await self._store.get_many(REBALANCES, [key])
+        row = read.rows.get(key)
+        if not isinstance(row, FailuresRow):
+            raise NotYet(REBALANCES.name, run.position, read.checkpoint.position)
+        return row.failures
 
     async def _row(self, key: str, kind: type[T], at_least: int, wait: float) -> T | None:
         keys = [key] if _ID.match(key) else []
 
-        async def ask() -> Rows[RunRow | RebalanceRow]:
+        async def ask() -> Rows[RunRow | RebalanceRow | FailuresRow]:
             return await self._store.get_many(REBALANCES, keys)
 
         read = await settled(ask, REBALANCES, self._store, self._signals, at_least=at_least, wait=wait)
@@ -156,7 +188,7 @@ class Rebalances:
         return row if isinstance(row, kind) else None
 
     async def _listed(self, asked: Listed, at_least: int, wait: float) -> Rebalanced:
-        async def ask() -> Counted[RunRow | RebalanceRow]:
+        async def ask() -> Counted[RunRow | RebalanceRow | FailuresRow]:
             return await self._store.listed(REBALANCES, replace(asked, at_least=at_least))
 
         found = await settled(ask, REBALANCES, self._store, self._signals, at_least=at_least, wait=wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Self
 
 import msgspec
@@ -28,6 +29,7 @@ from api.shown_rebalances import (
     RebalanceWithOrdersShown,
     VerificationShown,
 )
+from domain.rebalance import Failure
 from read_side.order import Orders
 from read_side.order_rendering import summary_json
 from read_side.rebalance import Rebalanced, Rebalances, RunRow
@@ -192,8 +194,8 @@ def routes(rebalances: Rebalances, verification: Verification, orders: Orders) -
     async def get_operation(
         operation_id: Annotated[str, Path(description="Id of the run.")], reading: ReadingAt
     ) -> Response:
-        run = await rebalances.operation(operation_id, at_least=reading.at_least, wait=reading.wait)
-        return Response(await _operation(run), media_type=_JSON)
+        run, failures = await rebalances.operation(operation_id, at_least=reading.at_least, wait=reading.wait)
+        return Response(await _operation(run, failures), media_type=_JSON)
 
     return router
 
@@ -206,10 +208,10 @@ async def _shown(found: Rebalanced) -> Response:
     return Response(await found.json(), headers={"X-Total-Count": str(found.total)}, media_type=_JSON)
 
 
-async def _operation(run: RunRow) -> bytes:
-    failures, errors, slices = run.failures or (), [], Slices()
+async def _operation(run: RunRow, failures: Sequence[Failure]) -> bytes:
+    errors, slices = [], Slices()
     for failure in failures:
-        errors.append(error_json(failure, f"/api/v1/operations/{run.run_id}"))
+        errors.append(error_json(failure, run.model_id, f"/api/v1/operations/{run.run_id}"))
         await slices.pause()
     return encode(
         {

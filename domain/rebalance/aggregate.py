@@ -19,6 +19,7 @@ from domain.rebalance.events import (
     RebalanceRunPriced,
     RebalanceRunRequested,
 )
+from domain.rebalance.keeping import kept
 from domain.rebalance.options import Options
 from domain.rebalance.outcome import Answer, Certificate
 from domain.rebalance.problem import Line, Problem
@@ -94,9 +95,9 @@ class RebalanceRun(Aggregate):
             )
 
     def finish(self, failures: Sequence[Failure], at: datetime) -> None:
-        """End the run, once, with the portfolios that have no result."""
+        """End the run, once, with the portfolios that have no result, as much of them as is ``kept``."""
         if self.failures is None:
-            self.trigger_event(RebalanceRunFinished, timestamp=at, failures=tuple(failures))
+            self.trigger_event(RebalanceRunFinished, timestamp=at, failures=kept(failures))
 
     @property
     def run_id(self) -> str:

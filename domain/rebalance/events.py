@@ -12,17 +12,28 @@ import msgspec
 from domain.base import Created, Event
 from domain.investment_model import ModelPosition
 from domain.rebalance.options import Options
-from domain.rebalance.outcome import Certificate, Explanation
+from domain.rebalance.outcome import Certificate, Explanation, Infeasible, MissingPrice, ShortHolding
+
+_EXPLAINED = frozenset({Infeasible.code, MissingPrice.code, ShortHolding.code})
+"""Codes of what is always about securities."""
 
 
 class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why a portfolio of a run has no result: the code of the problem, and what it is about."""
+    """Why a portfolio of a run has no result: the code of the problem, and what it is about.
+
+    A run of very many failures keeps the sentence of each and not what explains it (``keeping.py``).
+    """
 
     portfolio_id: str
     code: str
     detail: str
     securities: tuple[str, ...] = ()
     explanation: Explanation | None = None
+
+    @property
+    def left_out(self) -> bool:
+        """Whether its securities and their repairs were not kept; a rebalance of this portfolio alone tells them."""
+        return self.code in _EXPLAINED and not self.securities and self.explanation is None
 
 
 class RebalanceRunRequested(Created):
@@ -58,7 +69,7 @@ class RebalanceRunPriced(Event):
 
 
 class RebalanceRunFinished(Event):
-    """Every portfolio of the run has its result or is among the failures."""
+    """Every portfolio of the run has its result or is among the failures, of which ``kept`` says how much is told."""
 
     TOPIC = "rebalance-run.finished.v1"
     failures: tuple[Failure, ...]

@@ -218,12 +218,12 @@ async def test_an_operation_tells_how_far_it_is_and_what_has_failed(client: http
     explained = Explanation(securities=(obstacle,), short_by=Decimal("12.345"))
     infeasible = Failure("C", "no-feasible-solution", "no quantities fit", (TECH,), explained)
     odd = Failure("D", "nothing-known", "odd")
-    run.finish((failure("B"), infeasible, odd), NOW)
+    run.finish((failure("B"), infeasible, odd, Failure("E", "no-feasible-solution", "no quantities fit")), NOW)
     await recorded(behind, run.collect_events())
     done = await client.get(path)
     shown = done.json()
-    assert (shown["status"], shown["done"], shown["failed"], shown["rebalances"]) == ("DONE", 1, 3, [made])
-    unknown, narrow, strange = shown["errors"]
+    assert (shown["status"], shown["done"], shown["failed"], shown["rebalances"]) == ("DONE", 1, 4, [made])
+    unknown, narrow, strange, left_out = shown["errors"]
     assert unknown == {
         "portfolio_id": "B",
         "error": {
@@ -240,6 +240,11 @@ async def test_an_operation_tells_how_far_it_is_and_what_has_failed(client: http
     assert '"fixes":[{"set":{"low_drift":20.123456},"gives_quantity":1},{"drop":["buy_only"]}]' in done.text
     assert '"short_by":12.34}' in done.text
     assert (strange["error"]["status"], strange["error"]["code"]) == (500, "internal-error")
+    assert "explained_by" not in narrow["error"]
+    assert (left_out["error"]["securities"], left_out["error"]["explained_by"]) == (
+        [],
+        f"POST /api/v1/rebalance/portfolio/E?model_id={MODEL}&preview=true",
+    )
 
 
 async def test_a_rebalance_is_checked_from_the_log(client: httpx2.AsyncClient, behind: Behind) -> None:

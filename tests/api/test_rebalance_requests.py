@@ -110,8 +110,9 @@ async def test_a_security_that_is_neither_held_nor_modelled_is_a_slip(client: ht
     body = {"do_not_trade": [TECH, AWAY], "lot_size": {"X": 1}}
     answer = await rebalance(client, json=body)
     assert pointers(is_problem(answer, 422, "invalid-request")) == ["/do_not_trade/1", "/lot_size/X"]
-    whole = await client.post(f"/api/v1/rebalance/model/{model_id}?preview=true", json=body)
-    assert pointers(is_problem(whole, 422, "invalid-request")) == ["/do_not_trade/1", "/lot_size/X"]
+    for query, headers in (("?preview=true", {}), ("", {}), ("", {"Prefer": "respond-async"})):
+        whole = await client.post(f"/api/v1/rebalance/model/{model_id}{query}", json=body, headers=headers)
+        assert pointers(is_problem(whole, 422, "invalid-request")) == ["/do_not_trade/1", "/lot_size/X"]
 
 
 async def test_nothing_new_can_meet_a_condition(client: httpx2.AsyncClient) -> None:

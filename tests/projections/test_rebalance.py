@@ -8,12 +8,12 @@ import pytest
 
 from domain.base import Event
 from domain.errors import Broken
-from domain.rebalance import RebalanceDeleted, RebalanceRecorded, drifts, faults, trades
+from domain.rebalance import Failure, RebalanceDeleted, RebalanceRecorded, drifts, faults, trades
 from projections.projector import Folding
 from projections.rebalance import REBALANCE_PROJECTOR
 from projections.rebuild import rebuild, verify
 from read_side.adapters.postgres_builder import PostgresBuilder
-from read_side.rebalance import REBALANCES, RebalanceRow, RunRow
+from read_side.rebalance import REBALANCES, FailuresRow, RebalanceRow, RunRow, failures_key
 from read_side.rebalance_rendering import rebalance_json
 from tests.projections.logs import append, content, process
 from tests.projections.quoting import recorded
@@ -34,12 +34,12 @@ from tests.projections.rebalancing import (
 from tests.projections.running import running
 
 
-def rows_of(*events: Event) -> dict[str, RunRow | RebalanceRow]:
+def rows_of(*events: Event) -> dict[str, RunRow | RebalanceRow | FailuresRow]:
     rows = REBALANCE_PROJECTOR.fold({}, recorded(events))
     return {key: row for key, row in rows.items() if row is not None}
 
 
-def the_run(rows: dict[str, RunRow | RebalanceRow], number: int = 1) -> RunRow:
+def the_run(rows: dict[str, RunRow | RebalanceRow | FailuresRow], number: int = 1) -> RunRow:
     row = rows[run_id(number)]
     assert isinstance(row, RunRow)
     return row
@@ -63,9 +63,21 @@ def test_a_run_tells_how_far_it_is() -> None:
                     (True, 2, True, 5)]  # fmt: skip
     row = the_run(rows_of(*steps))
     assert row.rebalances == tuple(each.rebalance_id for each in made)
-    assert (row.failures, row.portfolios, row.positions) == ((failure("C"),), ("A", "B", "C"), POSITIONS)
+    assert (row.failed, row.portfolios, row.positions) == (1, ("A", "B", "C"), POSITIONS)
+    told_apart = FailuresRow(run_id=row.run_id, failures=(failure("C"),), position=5)
+    assert rows_of(*steps)[failures_key(row.run_id)] == told_apart
     assert (row.model_name, row.model_version, row.requested_at) == ('Größe "1"', 3, NOW)
     assert (row.prices, row.source, row.price_position, row.trade_date) == (PRICES, "book", 7, "2025-06-21")
+
+
+def test_why_portfolios_failed_is_no_part_of_what_a_rebalance_is_shown_with() -> None:
+    """Who looks at one rebalance reads the row of its run, and nobody asks for the failures of an answered one."""
+    for asynchronous in (True, False):
+        run = a_run(portfolios=("A", "B"), asynchronous=asynchronous)
+        run.finish([failure("B"), Failure("A", "broken", "said " * 100)], NOW)
+        rows = rows_of(*run.collect_events())
+        assert (failures_key(run.run_id) in rows) == asynchronous
+        assert b"said" not in REBALANCES.encode(the_run(rows))
 
 
 def test_only_runs_that_are_asked_about_know_the_ids() -> None:

@@ -10,12 +10,12 @@ from domain.base import Event
 from domain.errors import NotFound, NotYet
 from domain.rebalance import RebalanceRecorded
 from projections.rebalance import REBALANCE_PROJECTOR
-from read_side.rebalance import REBALANCES, Rebalanced, Rebalances
+from read_side.rebalance import REBALANCES, Rebalanced, Rebalances, failures_key
 from read_side.rebalance_rendering import rebalance_json
 from read_side.store import Page
 from tests.projections.logs import append, process
 from tests.projections.quoting import recorded
-from tests.projections.rebalancing import a_rebalance, a_run, run_id, whole
+from tests.projections.rebalancing import NOW, a_rebalance, a_run, failure, run_id, whole
 from tests.projections.running import running
 
 
@@ -50,8 +50,29 @@ async def test_rebalances_are_found_with_their_runs(database_url: str) -> None:
         assert ids(await queries.of_portfolios(())) == []
         assert ids(await queries.of_portfolios(["A", "B", "C"])) == newest
 
-        operation = await queries.operation(run_id(3))
+        operation, failures = await queries.operation(run_id(3))
         assert (operation.done, operation.finished, operation.rebalances) == (2, True, tuple(made(third)))
+        assert failures == ()
+
+
+async def test_an_operation_is_found_with_its_failures(database_url: str) -> None:
+    run = a_run(portfolios=("A", "B"), asynchronous=True)
+    run.finish([failure("A"), failure("B")], NOW)
+    async with process(database_url) as one:
+        queries = Rebalances(one.store, one.signals)
+        async with running(one, projector=REBALANCE_PROJECTOR):
+            head = await append(database_url, *run.collect_events())
+            operation, failures = await queries.operation(run.run_id, at_least=head, wait=10)
+            assert (operation.finished, operation.failed, failures) == (True, 2, (failure("A"), failure("B")))
+            for beside in (queries.operation(failures_key(run.run_id)), queries.by_id(failures_key(run.run_id))):
+                with pytest.raises(NotFound):
+                    await beside
+            assert (await queries.newest()).total == 0
+        start = await one.store.prepare(REBALANCES)
+        lost: Page[Any] = Page({failures_key(run.run_id): None}, start, start.position)
+        await one.store.save_page(REBALANCES, lost)
+        with pytest.raises(NotYet):
+            await queries.operation(run.run_id)
 
 
 async def test_what_is_none_or_behind_says_so(database_url: str) -> None:

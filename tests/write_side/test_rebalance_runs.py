@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from domain.errors import NotFound, StoreUnavailable, Unavailable
-from domain.rebalance import RebalanceRun, RebalanceRunFinished, RebalanceRunRequested
-from tests.write_side.desks import MODEL_ID, CutOff, Desk, keyed, recorded
+from domain.errors import Invalid, NotFound, StoreUnavailable, Unavailable
+from domain.portfolio import Portfolio, PositionUpdate, TransactionType
+from domain.rebalance import Options, RebalanceRun, RebalanceRunFinished, RebalanceRunRequested
+from tests.write_side.desks import MODEL_ID, NOW, CutOff, Desk, keyed, recorded
 from tests.write_side.stores import by, event_store
+from write_side.holdings import StoredHoldings
+from write_side.ports import Held
 from write_side.rebalance import RebalanceModel
 
 MANY = [f"P{number:03}" for number in range(50)]
@@ -101,6 +107,75 @@ async def test_without_the_log_no_run_ends_not_even_at_last(desk: Desk, log: Cut
     with pytest.raises(StoreUnavailable):
         await desk.runs.finish_run(outcome.done.aggregate.run_id, by())
     assert type(log.events[-1]) is RebalanceRunRequested
+
+
+LOCKED = "OLDS123456789012345678AB"
+OPTIONS = [Options(do_not_trade=(LOCKED,)), Options(lot_size={LOCKED: Decimal(100)})]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+async def test_a_run_for_later_is_refused_for_a_name_that_nobody_knows(
+    desk: Desk, log: CutOff, options: Options
+) -> None:
+    await desk.open("A", "B")
+    await desk.model("A", "B", "NONE")
+    head = len(log.events)
+    told = []
+    for asynchronous in (False, True):
+        with pytest.raises(Invalid) as refused:
+            await RebalanceModel(model_id=MODEL_ID, options=options, asynchronous=asynchronous).handle(
+                desk.runs, keyed("k")
+            )
+        told.append(refused.value.faults)
+    assert told[0] == told[1]
+    assert (len(log.events), log.keys) == (head, {})
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+async def test_a_run_for_later_may_name_what_is_held(desk: Desk, log: CutOff, options: Options) -> None:
+    await desk.open("A", "B")
+    held = PositionUpdate(
+        transaction_type=TransactionType.IN, quantity_change=Decimal(100), instrument_id=LOCKED, price=Decimal(1)
+    )
+    await desk.store.change(
+        Portfolio, "B", lambda each: each.update([held], NOW, now=NOW), by(), missing=lambda: NotFound("B")
+    )
+    desk.quoted.prices[LOCKED] = Decimal("0.01")
+    await desk.model("A", "B")
+    outcome = await RebalanceModel(model_id=MODEL_ID, options=options, asynchronous=True).handle(desk.runs, by())
+    assert outcome.done.aggregate is not None
+    await desk.runs.finish_run(outcome.done.aggregate.run_id, by())
+    [finished] = [event for event in log.events if isinstance(event, RebalanceRunFinished)]
+    assert [event.portfolio_id for event in recorded(log)] == ["A"] if options.do_not_trade else ["A", "B"]
+    assert [each.code for each in finished.failures] == ["no-feasible-solution"] * len(options.do_not_trade)
+
+
+class Away(StoredHoldings):
+    """Holdings that cannot be told."""
+
+    async def of(self, portfolio_ids: Sequence[str]) -> dict[str, Held]:
+        raise Unavailable("the service is away")
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+async def test_a_name_that_could_not_be_looked_up_is_why_a_run_for_later_brings_nothing(
+    desk: Desk, log: CutOff, options: Options
+) -> None:
+    await desk.open("A", "B")
+    await desk.model("A", "B", "NONE")
+    cut_off = replace(desk.runs, means=replace(desk.runs.means, holdings=Away(desk.store)))
+    asked = RebalanceModel(model_id=MODEL_ID, options=options, asynchronous=True)
+    outcome = await asked.handle(cut_off, by())
+    assert outcome.done.aggregate is not None
+    await desk.runs.finish_run(outcome.done.aggregate.run_id, by())
+    finished = log.events[-1]
+    assert isinstance(finished, RebalanceRunFinished)
+    assert [(each.portfolio_id, each.code) for each in finished.failures] == [
+        (each, "invalid-request") for each in ("A", "B", "NONE")
+    ]
+    assert f"{LOCKED} is neither held nor in the model" in finished.failures[0].detail
+    assert recorded(log) == []
+    assert desk.quoted.asked == []
 
 
 async def test_processes_that_race_on_a_real_log(database_url: str) -> None:

@@ -59,6 +59,12 @@ def problem(run: RebalanceRun, portfolio_id: str, held: Held | None) -> Problem:
     return stated
 
 
+def names_beside_model(run: RebalanceRun) -> bool:
+    """Whether an option of the run names a security that is not in the model; it may be held."""
+    named = {*run.options.do_not_trade, *run.options.lot_size}
+    return not named <= securities(run, ())
+
+
 def must_name_known(options: Options, known: Collection[str]) -> None:
     """Raise ``Invalid`` where an option names a security that is neither held nor in the model: a slip of the pen."""
     faults = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
@@ -51,14 +52,20 @@ def must_be_of(run: RebalanceRun, context: Context) -> None:
         )
 
 
+def finish(run: RebalanceRun, found: Mapping[str, Rebalance | FoliologError], at: datetime) -> None:
+    """End the run with the errors among what was found, in the run's order."""
+    errors = ((portfolio_id, found.get(portfolio_id)) for portfolio_id in run.portfolios)
+    run.finish([failure(each, error) for each, error in errors if isinstance(error, FoliologError)], at)
+
+
 def results_of(run: RebalanceRun, found: Mapping[str, Rebalance | FoliologError]) -> list[Result]:
-    """Return what each portfolio has come to, in the run's order: what is not found is among the run's failures."""
+    """Return what each portfolio has come to, in the run's order.
+
+    A failure is told as the run keeps it, so that its first answer says what every later one says.
+    """
     failed = {each.portfolio_id: each for each in run.failures or ()}
-    results: list[Result] = []
-    for portfolio_id in run.portfolios:
-        result = found.get(portfolio_id, failed.get(portfolio_id))
-        if isinstance(result, FoliologError):
-            result = failure(portfolio_id, result)
-        if result is not None:
-            results.append(result)
-    return results
+    results = (
+        result if isinstance(result := found.get(portfolio_id), Rebalance) else failed.get(portfolio_id)
+        for portfolio_id in run.portfolios
+    )
+    return [result for result in results if result is not None]

@@ -30,10 +30,11 @@ from write_side.event_store import Done, EventStore
 from write_side.gate import Places
 from write_side.log import Conflict, Context, KeyTaken, at_last, in_part
 from write_side.ports import ModelsOf
-from write_side.rebalance.inputs import failure
+from write_side.rebalance.inputs import names_beside_model
 from write_side.rebalance.outcome import (
     Outcome,
     Result,
+    finish,
     must_be_of,
     results_of,
     run_id_of,
@@ -83,8 +84,9 @@ class Runs:
         """Do the run that ``begin`` makes, or go on with the one that an earlier attempt has stored under the key.
 
         An asynchronous one is only stored. ``alone``: it is of one portfolio, and refused where that has no result;
-        a ``preview`` is not stored and not remembered. Raises what ``begin`` raises, ``KeyReused``, ``KeyInFlight``,
-        ``StaleVersion`` under any ``If-Match`` (a run is new), ``Unavailable``.
+        a ``preview`` is not stored and not remembered. Raises what ``begin`` raises, ``Invalid`` for options that name
+        what is not known, ``KeyReused``, ``KeyInFlight``, ``StaleVersion`` under any ``If-Match`` (a run is new),
+        ``Unavailable``.
         """
         if replay := await self.store.replay(context):
             return Outcome(done=cast("Done[RebalanceRun]", replay))
@@ -94,10 +96,13 @@ class Runs:
             run_id = run_id_of(context)
             stored = await self._stored(run_id, context) if context.remember is not None and not preview else None
             run = stored or await begin(run_id)
+            later = stored is None and run.asynchronous
             async with AsyncExitStack() as stack:
-                if stored is not None or not run.asynchronous:
+                if not later or names_beside_model(run):
                     places = self._portfolios if alone else self._models
                     await stack.enter_async_context(places.one(context.began + self.patience))
+                if later:
+                    await self.means.must_name_known(run)
                 if preview:
                     return await self._previewed(run, context, alone=alone)
                 return await self._to_its_end(run, context, alone=alone)
@@ -188,11 +193,9 @@ class Runs:
                     solved = await self.means.solved(run, left[start : start + _SOLVED_AT_ONCE], held, last_attempt)
                 chunk = left[start : start + _APPENDED_AT_ONCE]
                 new = await self.means.made(run, {each: solved[each] for each in chunk}, held, found)
-            failures = {each: error for each, error in found.items() if isinstance(error, FoliologError)}
-            if alone and failures:
-                raise failures.popitem()[1]
-            in_order = [each for each in run.portfolios if each in failures]
-            run.finish([failure(each, failures[each]) for each in in_order], self.means.clock())
+            if alone and isinstance(error := found.get(run.portfolios[0]), FoliologError):
+                raise error
+            finish(run, found, self.means.clock())
         done = await self._record(run, new, at_last(context))
         return Outcome(done=done, results=results_of(run, found))
 
@@ -205,6 +208,7 @@ class Runs:
             await self.means.made(run, solved, held, found)
         if alone and isinstance(error := found[run.portfolios[0]], FoliologError):
             raise error
+        finish(run, found, self.means.clock())
         run.collect_events()
         return Outcome(done=await self._record(run, [], in_part(context)), results=results_of(run, found))
 

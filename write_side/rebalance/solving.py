@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
 import structlog
 
-from domain.errors import Broken, FoliologError, OutcomeUnknown, Refused, StoreUnavailable, Unavailable
+from domain.errors import Broken, FoliologError, Invalid, OutcomeUnknown, Refused, StoreUnavailable, Unavailable
 from domain.rebalance import Answer, Problem, Rebalance, RebalanceRun
 from write_side.gate import Gate
 from write_side.ports import Held, Holdings, MarketPrices, Optimiser
-from write_side.rebalance.inputs import must_name_known, problem, securities, trade_date
+from write_side.rebalance.inputs import must_name_known, names_beside_model, problem, securities, trade_date
 
 log = structlog.get_logger(__name__)
 
@@ -36,18 +36,42 @@ class Means:
     clock: Callable[[], datetime]
     gate: Gate = field(default_factory=Gate)
 
+    async def must_name_known(self, run: RebalanceRun) -> None:
+        """Raise ``Invalid`` where an option names what is neither held nor in the model.
+
+        What is held is asked for only where a name is not in the model. Where it cannot be told now nothing is raised:
+        it is looked at again when the run is done.
+        """
+        if not names_beside_model(run):
+            return
+        try:
+            told = await self.holdings.of(run.portfolios)
+        except Unavailable:
+            return
+        if held := [each for each in told.values() if isinstance(each, Held)]:
+            must_name_known(run.options, await self._wanted(run, held))
+
+    async def _wanted(self, run: RebalanceRun, held: Iterable[Held]) -> set[str]:
+        """Return every security that the model has or one of these portfolios holds, found in slices."""
+        wanted = securities(run, ())
+        await self.gate.map(lambda each: wanted.update(securities(run, [each])), held)
+        return wanted
+
     async def prepared(
         self, run: RebalanceRun, left: Sequence[str], found: Found, alone: bool, last_attempt: bool
     ) -> dict[str, Held]:
-        """Return what these portfolios have, and give the run its prices where it has none yet."""
+        """Return what these portfolios have, and give the run its prices where it has none yet.
+
+        Raises ``Invalid`` where an option names what is neither held nor in the model; in an asynchronous run, which
+        nobody waits for, that is what all these portfolios have come to.
+        """
         try:
             told = await self.holdings.of(left)
             held = {portfolio_id: each for portfolio_id, each in told.items() if isinstance(each, Held)}
             found |= {portfolio_id: each for portfolio_id, each in told.items() if isinstance(each, FoliologError)}
             if run.prices is None and left:
-                wanted: set[str] = set()
-                await self.gate.map(lambda each: wanted.update(securities(run, [each])), held.values())
-                if held and not alone and not run.asynchronous:
+                wanted = await self._wanted(run, held.values())
+                if held and not alone:
                     must_name_known(run.options, wanted)
                 priced = await self.prices.of(wanted)
                 now = self.clock()
@@ -60,6 +84,11 @@ class Means:
                 )
         except Unavailable as error:
             found |= _given_up(left, error, last_attempt)
+            return {}
+        except Invalid as refusal:
+            if not run.asynchronous:
+                raise
+            found |= dict.fromkeys(left, refusal)
             return {}
         if alone and held:
             must_name_known(run.options, securities(run, held.values()))

@@ -54,7 +54,7 @@ async def results_json(gate: Gate, run: RebalanceRun, results: Sequence[Result],
     def rendered(result: Result) -> bytes:
         if isinstance(result, Rebalance):
             return rebalance_json(run, result, preview=preview, version=1)
-        return bytes(error_json(result, f"{OF_PORTFOLIO}/{result.portfolio_id}"))
+        return bytes(error_json(result, run.model_id, f"{OF_PORTFOLIO}/{result.portfolio_id}"))
 
     return await gate.map(rendered, results)
 
