@@ -13,6 +13,8 @@ from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 Connection: TypeAlias = psycopg.AsyncConnection[Any]
 Connections: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 
+PRIMARY = "primary"
+"""Of several hosts in the URL the one that is no standby (``target_session_attrs`` of libpq)."""
 LIMIT = 10.0
 """Seconds that a statement may take: a server that hangs is as good as one that is away."""
 HOPELESS = (PoolClosed, PoolTimeout, TooManyRequests, TimeoutError)
@@ -45,8 +47,9 @@ async def limited(times: float = 1) -> AsyncIterator[asyncio.Timeout]:
 async def connect(database_url: str, name: str, *, writes: bool = True, **settings: str) -> Connection:
     """Return a direct session with these settings, in autocommit mode; both sides notice within seconds a lost peer.
 
-    ``writes``: a server that takes no writes, such as a standby or one that was demoted, is as good as none; a lock
-    held there would be no lock. Raises ``psycopg.OperationalError``, also where the server does not answer.
+    ``writes``: a primary that takes no writes for a while is as good as none. A standby always is: it tells of nothing
+    that is appended, and a lock held there would be no lock. Raises ``psycopg.OperationalError``, also where the server
+    does not answer.
     """
     connection = await psycopg.AsyncConnection.connect(
         database_url,
@@ -57,7 +60,7 @@ async def connect(database_url: str, name: str, *, writes: bool = True, **settin
         keepalives_count=3,
         tcp_user_timeout=10_000,
         application_name=name,
-        target_session_attrs="read-write" if writes else "any",
+        target_session_attrs="read-write" if writes else PRIMARY,
     )
     try:
         await watched(connection, **settings)

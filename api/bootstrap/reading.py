@@ -16,7 +16,7 @@ from api.bootstrap.registry import PROJECTORS
 from api.settings import Settings
 from domain.errors import Broken, StoreUnavailable
 from migrations import NEWEST
-from postgres.sessions import limited, watched
+from postgres.sessions import PRIMARY, limited, watched
 from read_side.adapters.postgres import PostgresViewStore
 from read_side.adapters.postgres_signals import Listener
 from read_side.adapters.redis import RedisHotCopy
@@ -62,7 +62,7 @@ async def reading(
             database_url,
             min_size=2,
             max_size=8,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "target_session_attrs": PRIMARY},
             configure=watched,
             open=False,
             timeout=5,

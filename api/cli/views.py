@@ -192,7 +192,7 @@ def on_database(command: Callable[[Settings], Awaitable[T]], data_dir: Path | No
         if addresses is None or addresses.database_url is None:
             raise Failed(
                 f"nothing runs on {settings.data_dir.absolute()}: start `./run serve`, or say where it runs with "
-                "DATABASE_URL or --data-dir (for the demo: --data-dir .data/demo)"
+                f"DATABASE_URL or --data-dir (for the demo: --data-dir {Path('.data/demo').absolute()})"
             )
         settings = settings.model_copy(update={"database_url": addresses.database_url})
 

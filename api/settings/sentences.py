@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 _IN_ADDRESS = re.compile(r"(://[^\s:@/]*):\S*@")
 _IN_VALUE = re.compile(r"((?:[\w+.-]+://)?[^:@]*):.*@", re.DOTALL)
+_WITHOUT_HOST = re.compile(r"(://):[^@]*\Z", re.DOTALL)
+_ENDED_EARLY = re.compile(r"(://[^:@]*):[^@]*#.*", re.DOTALL)
+_QUERY = re.compile(r"\A(https?://[^?@]*)\?.*", re.DOTALL)
 _NAMED = re.compile(r"(password\s*=\s*)(?:'[^']*'?|\S+)", re.IGNORECASE)
 
 
@@ -23,8 +26,14 @@ def masked(text: str) -> str:
 
 
 def _masked_value(text: str) -> str:
-    """Return a value without what may be a password: whatever stands in it, all from the first colon to the last @."""
-    return _NAMED.sub(r"\1***", _IN_VALUE.sub(r"\1:***@", text, count=1))
+    """Return a value without what may be a password: whatever stands in it, all from the first colon to the last @.
+
+    Where the @ was forgotten: what stands in place of a port before a # or without a host, and any query over HTTP.
+    """
+    without = _IN_VALUE.sub(r"\1:***@", text, count=1)
+    for pattern, shown in ((_WITHOUT_HOST, r"\1:***"), (_ENDED_EARLY, r"\1:***"), (_QUERY, r"\1?***")):
+        without = pattern.sub(shown, without, count=1)
+    return _NAMED.sub(r"\1***", without)
 
 
 def wrong(right: str) -> PydanticCustomError:

@@ -67,22 +67,26 @@ class Servers(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, url: str | None) -> str | None:
-        return url and addresses.postgresql(url, "say postgresql://user:password@host:port/name")
+        return url if url is None else addresses.postgresql(url, "say postgresql://user:password@host:port/name")
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: str | None) -> str | None:
-        return url and addresses.redis(url, "say redis://host:port/0, rediss://... or unix:///path")
+        return url if url is None else addresses.redis(url, "say redis://host:port/0, rediss://... or unix:///path")
 
     @field_validator("elasticsearch_url")
     @classmethod
     def _is_elasticsearch(cls, url: str | None) -> str | None:
-        return url and addresses.http(url, "say http://host:9200 or https://user:password@host:9200")
+        return url if url is None else addresses.http(url, "say http://host:9200 or https://user:password@host:9200")
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
     def _are_brokers(cls, listed: str | None) -> str | None:
-        return listed and addresses.brokers(listed, "say host:port, or several with commas between them")
+        return (
+            listed
+            if listed is None
+            else addresses.brokers(listed, "say host:port, or several with commas between them")
+        )
 
     @field_validator("kafka_topic")
     @classmethod

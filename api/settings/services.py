@@ -81,7 +81,7 @@ class Services(BaseSettings):
     @field_validator("portfolio_accounting_url", "security_service_url", "pricing_service_url", "trade_service_url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
-        return url and addresses.http(url, "say http://host:port or https://...")
+        return url if url is None else addresses.http(url, "say http://host:port or https://...")
 
     @field_validator("cli_command")
     @classmethod

@@ -210,7 +210,7 @@ async def test_prices_are_waited_for_as_facts_are() -> None:
 
 
 async def test_with_little_memory_the_answers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(states_module, "_KEPT", 1_000)
+    monkeypatch.setattr(states_module, "_KEPT", 3_000)
     monkeypatch.setattr(valuing, "_KEPT", 3)
     events = random_market(11, 40).events
     async with world() as one:
@@ -219,7 +219,7 @@ async def test_with_little_memory_the_answers_are_the_same(monkeypatch: pytest.M
             for name in {each.originator_id.removeprefix("portfolio/") for each in events[:head]} & {*PORTFOLIOS}:
                 assert (await ask(one.states[0], "state", name, head)).body == one.expected("state", name)
             known = one.states[0]._known.values()
-            assert one.states[0]._bytes == sum(len(rendered.body) for rendered in known) <= 1_000 or len(known) == 1
+            assert one.states[0]._bytes == sum(len(rendered.body) + 600 for rendered in known) <= 3_000
 
 
 @settings(max_examples=60, deadline=None)

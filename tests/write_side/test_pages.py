@@ -12,12 +12,14 @@ import pytest
 
 from domain.base import Recorded
 from domain.codec import encode
-from domain.errors import Broken
+from domain.errors import Broken, StoreUnavailable
 from domain.portfolio import Portfolio
+from postgres import sessions
 from tests.projections.logs import append, append_rows, deposited, opened, stored
 from tests.projections.quoting import uploaded
 from tests.write_side.stores import Store, event_store
 from write_side.adapters import postgres_log
+from write_side.adapters.postgres_sql import LOG_LOCK
 
 MICROSECOND = timedelta(microseconds=1)
 UNREADABLE = (Portfolio.stream("A"), 3, "portfolio.cash-deposited.v1", b'{"amount":"ten"}')
@@ -174,6 +176,21 @@ async def test_what_is_being_committed_and_has_its_time_already_is_waited_for(on
                 pass
             assert await one.log.position_at(moment - timedelta(hours=1)) == 0
         assert await asking == 2
+
+
+async def test_while_an_append_hangs_the_log_is_read(
+    one: Store, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask for the present, which waits for it."""
+    monkeypatch.setattr(sessions, "LIMIT", 1.0)
+    await append(database_url, opened("A"))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as slow, slow.transaction():
+        await slow.execute(LOG_LOCK)
+        asking = [asyncio.create_task(one.log.position_at(datetime.now(UTC))) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert await one.log.head() == 1
+        for each in await asyncio.gather(*asking, return_exceptions=True):
+            assert isinstance(each, StoreUnavailable)
 
 
 async def test_nothing_was_recorded_in_an_empty_log(one: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from write_side.log import Answer, Appended, Context, Place, Remembered
 
 _DECODED = 200
 """Events of many streams that are decoded before others get their turn."""
+_LATE = timedelta(minutes=10)
+"""What was recorded so long ago is committed, also where clocks differ."""
 _PAGE_BYTES = 4 * 1024 * 1024
 """Bytes of events after which a page ends: one upload of prices is as large as a thousand trades."""
 
@@ -49,6 +51,7 @@ class PostgresLog:
     def __init__(self, pool: AsyncConnectionPool[Connection], appender: Appender | None = None) -> None:
         self._pool = pool
         self._appender = appender
+        self._waiting = asyncio.Lock()
 
     async def append(
         self, events: Sequence[Event], context: Context, *, answer: Answer | None = None, version: int = 0
@@ -108,8 +111,17 @@ class PostgresLog:
         return [_recorded(*row) for row in await self._all(sql.RECORDED_STREAM, limits)]
 
     async def position_at(self, moment: datetime) -> int:
-        await self._all(sql.APPENDED, {"moment": moment})
+        if moment > datetime.now(UTC) - _LATE:
+            await self._appended()
         return cast(int, (await self._all(sql.POSITION_AT, {"moment": moment}))[0][0])
+
+    async def _appended(self) -> None:
+        """Wait for appends under way; one at a time, so that one that hangs does not hold all connections."""
+        try:
+            async with limited(), self._waiting:
+                await self._all(sql.APPENDED, ())
+        except TimeoutError as error:
+            raise StoreUnavailable(f"the event log is being written to: {error}") from error
 
     async def places(self, streams: Sequence[str]) -> dict[str, Place]:
         rows = await self._all(sql.PLACES, (list(streams),))

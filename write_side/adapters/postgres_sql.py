@@ -80,10 +80,8 @@ with recursive halves (low, high) as (
 select low from halves where low = high
 """
 """By halving: positions are dense and times never run backwards along them."""
-APPENDED = f"""
-select pg_advisory_xact_lock_shared({LOG_LOCK_KEY}) where %(moment)s > clock_timestamp() - interval '1 minute'
-"""
-"""Waits for appends under way, which have their time already: only a moment of late can be before such a time."""
+APPENDED = f"select pg_advisory_xact_lock_shared({LOG_LOCK_KEY})"
+"""Waits for appends under way, which have their time already."""
 PLACES = """
 select first.originator_id, last.version, first.notification_id
 from unnest(%s::text[]) as wanted(stream)
