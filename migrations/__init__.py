@@ -26,7 +26,10 @@ def migrate(database_url: str, *, new_epoch: bool = False) -> None:
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), poolclass=NullPool)
+    def connect() -> psycopg.Connection:
+        return psycopg.connect(database_url, target_session_attrs="read-write")
+
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
