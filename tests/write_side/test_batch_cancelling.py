@@ -20,16 +20,6 @@ from write_side.batch.ports import CliFailed, CliStillRunning, Ended, FileNotWri
 UNREADABLE = Ended(exit_code=0, output="", failure="the error file is not CSV", unreadable=True)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
-@pytest.fixture
-def cli(folder: Path) -> ScriptedCli:
-    return ScriptedCli(lambda name: (folder / name).read_bytes())
-
-
 async def cut_off(database_url: str, folder: Path, cli: ScriptedCli, end: Ended | None) -> None:
     """Have a batch that is FAILED, and of whose CLI nobody has noted how it ended; None: it has kept no end."""
     cli.ends = [end or WELL]

@@ -13,16 +13,6 @@ from tests.write_side.accounting import Died, Steps, desk, load, rows
 from tests.write_side.stores import by
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
-@pytest.fixture
-def cli(folder: Path) -> ScriptedCli:
-    return ScriptedCli(lambda name: (folder / name).read_bytes())
-
-
 async def steps_of_a_run(database_url: str, folder: Path, cli: ScriptedCli | None) -> list[str]:
     """Return every step of a run in which nothing goes wrong."""
     steps = Steps()

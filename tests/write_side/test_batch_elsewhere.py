@@ -14,16 +14,6 @@ from tests.write_side.stores import by
 from write_side.batch.ports import CliFailed, Ended, FileNotWritten
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
-@pytest.fixture
-def cli(folder: Path) -> ScriptedCli:
-    return ScriptedCli(lambda name: (folder / name).read_bytes())
-
-
 async def test_a_process_without_the_cli_sends_nothing_past_it(
     database_url: str, folder: Path, cli: ScriptedCli
 ) -> None:

@@ -21,11 +21,6 @@ from write_side.batch.delivering import pause
 from write_side.batch.ports import CliStopped, FileNotWritten
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
 @pytest.mark.parametrize("retries", [0, 3])
 async def test_a_cli_that_a_service_manager_stops_runs_again_at_the_next_start_only(
     database_url: str, folder: Path, retries: int

@@ -17,16 +17,6 @@ from tests.write_side.stores import by
 from write_side.batch.ports import BatchInProgress, CliFailed, Ended, FileNotWritten
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "files"
-
-
-@pytest.fixture
-def cli(folder: Path) -> ScriptedCli:
-    return ScriptedCli(lambda name: (folder / name).read_bytes())
-
-
 async def test_nothing_to_send_makes_no_batch_and_no_file(database_url: str, folder: Path, cli: ScriptedCli) -> None:
     async with desk(database_url, folder, cli) as one:
         assert await one.sending.send(by()) == []
