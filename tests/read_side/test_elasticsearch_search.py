@@ -122,7 +122,7 @@ LOGS: list[tuple[Projector[Any], list[Event]]] = [
     (TRANSACTION_PROJECTOR, [*every_type(), *random_trades(3, 200, 5)]),
     (EXECUTION_PROJECTOR, executions()),
     (INVESTMENT_MODEL_PROJECTOR, models()),
-    (REBALANCE_PROJECTOR, random_rebalances(5, 8)),
+    (REBALANCE_PROJECTOR, random_rebalances(5, 30)),
     (REBALANCE_TRANSACTION_PROJECTOR, life()),
 ]
 
