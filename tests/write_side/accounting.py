@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from domain.base import Aggregate
-from domain.batch import HEADER, Batch, Quantity
-from tests.api.outside import ScriptedCli
+from domain.batch import HEADER, Batch, BatchStatus, Quantity
+from tests.api.outside import WELL, ScriptedCli
 from tests.domain.executions import NOW, recorded
 from tests.write_side.stores import Store, by, event_store
 from write_side.adapters.output_folder import LocalOutputFolder
 from write_side.adapters.postgres_log import PostgresLog
 from write_side.adapters.postgres_one_run import PostgresOneRun
 from write_side.batch.delivering import Delivery
-from write_side.batch.ports import AccountingCli, Written
+from write_side.batch.ports import AccountingCli, CliFailed, Ended, Written
 from write_side.batch.sending import Sending
 from write_side.event_store import Done, EventStore
 from write_side.log import Context
@@ -141,3 +143,16 @@ async def load(one: Desk, number: int) -> Batch:
     batch = await one.store.load(Batch, str(number))
     assert batch is not None
     return batch
+
+
+async def cut_off(database_url: str, folder: Path, cli: ScriptedCli, end: Ended | None) -> None:
+    """Have a batch that is FAILED, and of whose CLI nobody has noted how it ended; None: it has kept no end."""
+    cli.ends = [end or WELL]
+    async with desk(database_url, folder, cli, steps=Steps(14 if end else 12)) as one:
+        await one.record(1, 2)
+        with pytest.raises(Died):
+            await one.sending.send(by())
+    async with desk(database_url, folder, None) as one:  # a process that was not told of the CLI
+        with pytest.raises(CliFailed, match="CLI_COMMAND is not set"):
+            await one.sending.finish(by())
+        assert (await load(one, 1)).status is BatchStatus.FAILED

@@ -75,7 +75,8 @@ def views(log: MemoryLog) -> Executions:
 class ToldOwners:
     """The port ``Owners``: by id whose an execution is, or why that is not known; everybody else's are of ``ACC-1``.
 
-    Those in ``slow`` are not answered before ``go``; ``asked`` are all questions, ``hears`` is told of each.
+    Those in ``slow`` are not answered before ``go``; ``asked`` are all questions, ``hears`` is told of each, and
+    ``heard`` is set by it.
     """
 
     known: dict[int, Owner | str] = field(default_factory=dict)
@@ -83,9 +84,11 @@ class ToldOwners:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[int] = field(default_factory=list)
     hears: Callable[[int], None] = lambda service_id: None
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def of(self, service_id: int) -> Owner:
         self.asked.append(service_id)
+        self.heard.set()
         self.hears(service_id)
         if service_id in self.slow:
             await self.go.wait()

@@ -11,26 +11,13 @@ import pytest
 from domain.batch import BatchStatus, Stage
 from domain.errors import RuleViolated
 from tests.api.outside import BADLY, WELL, ScriptedCli
-from tests.write_side.accounting import Died, Steps, desk, load, rows
+from tests.write_side.accounting import cut_off, desk, load, rows
 from tests.write_side.running_cli import gone, pids, sample
 from tests.write_side.stores import by
 from write_side.adapters.accounting_cli import LocalAccountingCli, lock_of
 from write_side.batch.ports import CliFailed, CliStillRunning, Ended, FileNotWritten
 
 UNREADABLE = Ended(exit_code=0, output="", failure="the error file is not CSV", unreadable=True)
-
-
-async def cut_off(database_url: str, folder: Path, cli: ScriptedCli, end: Ended | None) -> None:
-    """Have a batch that is FAILED, and of whose CLI nobody has noted how it ended; None: it has kept no end."""
-    cli.ends = [end or WELL]
-    async with desk(database_url, folder, cli, steps=Steps(14 if end else 12)) as one:
-        await one.record(1, 2)
-        with pytest.raises(Died):
-            await one.sending.send(by())
-    async with desk(database_url, folder, None) as one:  # a process that was not told of the CLI
-        with pytest.raises(CliFailed, match="CLI_COMMAND is not set"):
-            await one.sending.finish(by())
-        assert (await load(one, 1)).status is BatchStatus.FAILED
 
 
 async def test_what_a_kept_end_says_was_taken_is_not_cancelled(

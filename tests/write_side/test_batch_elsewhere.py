@@ -9,7 +9,7 @@ import pytest
 from domain.batch import BatchStatus
 from domain.errors import RuleViolated
 from tests.api.outside import BADLY, WELL, ScriptedCli
-from tests.write_side.accounting import Died, Steps, desk, load, rows
+from tests.write_side.accounting import Died, Steps, cut_off, desk, load, rows
 from tests.write_side.stores import by
 from write_side.batch.ports import CliFailed, Ended, FileNotWritten
 
@@ -63,13 +63,7 @@ async def test_a_cancelled_batch_does_not_hide_that_a_cli_took_one(
 async def test_an_end_that_was_kept_counts_whatever_went_wrong_since(
     database_url: str, folder: Path, cli: ScriptedCli
 ) -> None:
-    async with desk(database_url, folder, cli, steps=Steps(14)) as one:  # it dies before the end is recorded
-        await one.record(1, 2)
-        with pytest.raises(Died):
-            await one.sending.send(by())
-    async with desk(database_url, folder, None) as one:  # a process that was not told of the CLI
-        with pytest.raises(CliFailed, match="CLI_COMMAND is not set"):
-            await one.sending.finish(by())
+    await cut_off(database_url, folder, cli, WELL)
     async with desk(database_url, folder, cli) as one:
         (batch,) = await one.sending.send(by())
         assert (batch.status, batch.attempts, len(cli.given)) == (BatchStatus.SENT, 1, 1)

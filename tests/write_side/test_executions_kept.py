@@ -46,8 +46,7 @@ async def slow(desk: Desk, service_id: int) -> asyncio.Task[Outcome]:
     """Return a request on this execution that waits for the trade service."""
     desk.owners.slow = {service_id}
     task = asyncio.create_task(desk.report(*several(service_id)))
-    while not desk.owners.asked:  # noqa: ASYNC110 - the double tells nobody
-        await asyncio.sleep(0)
+    await desk.owners.heard.wait()
     return task
 
 
@@ -126,11 +125,10 @@ async def test_figures_that_are_corrected_during_a_retry_are_those_that_count(
 ) -> None:
     desk.owners.known = {11: "away"}
     await desk.report(*several(11, quantity=Decimal(3)))
-    desk.owners.asked.clear()
+    desk.owners.heard.clear()
     desk.owners.slow = {11}
     retry = asyncio.create_task(desk.retry())
-    while not desk.owners.asked:  # noqa: ASYNC110 - the double tells nobody
-        await asyncio.sleep(0)
+    await desk.owners.heard.wait()
     desk.owners.slow = set()
     await desk.report(*several(11, quantity=Decimal(4)))
     if found:

@@ -72,8 +72,7 @@ async def test_a_retry_is_kept_under_its_key_whatever_comes_of_it(desk: Desk, lo
 async def test_two_requests_with_one_key_at_once_are_one(desk: Desk, log: AskedLog) -> None:
     desk.owners.slow = {11}
     first = asyncio.ensure_future(desk.report(*several(11), context=keyed("k")))
-    while not desk.owners.asked:  # noqa: ASYNC110 - the double tells nobody
-        await asyncio.sleep(0)
+    await desk.owners.heard.wait()
     with pytest.raises(KeyInFlight):
         await desk.report(*several(11), context=keyed("k"))
     desk.owners.go.set()

@@ -209,7 +209,7 @@ class Delivery:
         """Have the CLI take the file, again where it fails, and settle the batch by how it has ended."""
         for again in range(self.retries + 1):
             if again:
-                await asyncio.sleep(pause(self.delay, again) * random.uniform(1.0, 1.5))  # noqa: S311
+                await asyncio.sleep(pause(self.delay, again) * random.uniform(1.0, 1.5))  # noqa: S311  (nothing is guarded by it)
             await alone.check()
             batch.hand_over(self.clock())
             await self._save(batch, context)
