@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
@@ -18,9 +19,11 @@ from aiokafka.structs import RecordMetadata
 
 from domain.errors import Unavailable
 from domain.published import Message
-from read_side.adapters.kafka_tails import parts_of
+from read_side.adapters.kafka_tails import tails_of
 from read_side.publishing import Part
 from read_side.tasks import end
+
+log = structlog.get_logger(__name__)
 
 _LARGEST = 16 * 1024 * 1024
 """Bytes that a record may have: an event has 8 MiB at most."""
@@ -94,9 +97,27 @@ class KafkaPublisher:
 
     async def parts(self, epoch: UUID, tails: Sequence[int]) -> list[Part]:
         with _told(self._topic):
-            parts = await parts_of(self._options, self._topic, len(self._ends), epoch, tails, self._patience)
+            async with tails_of(self._options, self._topic, len(self._ends), self._patience) as topic:
+                if hanging := await topic.undecided():
+                    await self._give_up(hanging)
+                parts = await topic.parts(epoch, tails)
             self._ends = [part.end for part in parts]
             return parts
+
+    async def _give_up(self, hanging: Sequence[int]) -> None:
+        """Give up what this producer, or the one before, has committed in partitions that were never told of it.
+
+        A broker that begins again, and does not know yet that it leads a partition, takes a commit that it still owes
+        it for done ("these partitions are likely deleted already"). Its records stay undecided then, and go with the
+        next transaction of the producer, behind those that are published again: they go with one that is given up.
+        Nobody has read them, and they are missing in what the topic holds.
+        """
+        log.warning("transactions were left open", topic=self._topic, partitions=hanging)
+        async with asyncio.timeout(self._patience):
+            await self._producer.begin_transaction()
+            for partition in hanging:
+                await self._producer.send_and_wait(self._topic, b"", partition=partition)
+            await self._producer.abort_transaction()
 
     async def publish(self, messages: Sequence[tuple[int, Message]]) -> None:
         with _told(self._topic):

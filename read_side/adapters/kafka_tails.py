@@ -38,26 +38,55 @@ class _Search:
         return self.last is not None or self.low == self.start or (self.others and not self.thorough)
 
 
-async def parts_of(
-    options: Mapping[str, Any], topic: str, count: int, epoch: UUID, tails: Sequence[int], patience: float
-) -> list[Part]:
-    """Return what each partition of the topic holds, as ``read_side.publishing.Publisher.parts`` says.
+class Tails:
+    """The partitions of a topic, as a reader of what is committed sees them, and one of everything.
 
-    Raises ``Unavailable`` where nothing comes for ``patience`` seconds, aiokafka's ``KafkaError``, ``TimeoutError``.
+    All raise ``Unavailable`` where nothing comes for ``patience`` seconds, aiokafka's ``KafkaError``, ``TimeoutError``.
     """
-    places = [TopicPartition(topic, number) for number in range(count)]
-    async with _reader(options, patience) as consumer:
-        async with asyncio.timeout(patience):
-            starts, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+
+    def __init__(
+        self, committed: AIOKafkaConsumer, everything: AIOKafkaConsumer, topic: str, count: int, patience: float
+    ) -> None:
+        self._committed = committed
+        self._everything = everything
+        self._places = [TopicPartition(topic, number) for number in range(count)]
+        self._patience = patience
+
+    async def undecided(self) -> list[int]:
+        """Return the partitions whose last records are of transactions that nobody has ended."""
+        async with asyncio.timeout(self._patience):
+            ends = await self._everything.end_offsets(self._places)
+            decided = await self._committed.end_offsets(self._places)
+        return [place.partition for place in self._places if decided[place] < ends[place]]
+
+    async def parts(self, epoch: UUID, tails: Sequence[int]) -> list[Part]:
+        """Return what each partition holds, as ``read_side.publishing.Publisher.parts`` says.
+
+        It waits for the end of transactions that are open: before that a reader of what is committed sees less.
+        """
+        async with asyncio.timeout(self._patience):
+            starts = await self._everything.beginning_offsets(self._places)
+            ends = await self._everything.end_offsets(self._places)
         had = dict(enumerate(tails))
         searches = {
-            place: _Search(starts[place], ends[place], ends[place], had.get(place.partition, 0) > 0) for place in places
+            place: _Search(starts[place], ends[place], ends[place], had.get(place.partition, 0) > 0)
+            for place in self._places
         }
         window = _WINDOW
         while sought := {place: search for place, search in searches.items() if not search.ended}:
-            await _look_back(consumer, sought, epoch, window, patience)
+            await _look_back(self._committed, sought, epoch, window, self._patience)
             window *= _WIDER
-    return [Part(search.start, search.end, search.last) for search in searches.values()]
+        return [Part(search.start, search.end, search.last) for search in searches.values()]
+
+
+@asynccontextmanager
+async def tails_of(options: Mapping[str, Any], topic: str, count: int, patience: float) -> AsyncIterator[Tails]:
+    """Give the tails of a topic with so many partitions."""
+    async with (
+        _reader(options, "read_committed", patience) as committed,
+        _reader(options, "read_uncommitted", patience) as everything,
+    ):
+        yield Tails(committed, everything, topic, count, patience)
 
 
 async def _look_back(
@@ -81,7 +110,12 @@ async def _look_back(
         if reached != before:
             moved, before = now(), reached
         elif now() - moved > patience:
-            raise Unavailable(f"Kafka has not given the end of {behind[0].topic} for {patience:.0f} s")
+            place = behind[0]
+            raise Unavailable(
+                f"Kafka has not given offset {await consumer.position(place)} of partition {place.partition} of "
+                f"{place.topic} for {patience:.0f} s: a transaction that begins there may be open, or hang "
+                "(kafka-transactions.sh find-hanging)"
+            )
 
 
 def _take(search: _Search, headers: Sequence[tuple[str, bytes]], epoch: UUID) -> None:
@@ -96,11 +130,11 @@ def _take(search: _Search, headers: Sequence[tuple[str, bytes]], epoch: UUID) ->
 
 
 @asynccontextmanager
-async def _reader(options: Mapping[str, Any], patience: float) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reader(options: Mapping[str, Any], isolation: str, patience: float) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         **options,
         client_id="foliolog-relay-tails",
-        isolation_level="read_committed",
+        isolation_level=isolation,
         enable_auto_commit=False,
         auto_offset_reset="earliest",  # of a partition that was cut off meanwhile
         request_timeout_ms=int(patience * 1000),

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from domain.base import Recorded
 from domain.published import recorded_of
@@ -159,6 +160,13 @@ async def says(one: Process, topic: str, words: str) -> None:
         return state == "stopped" and words in (error or "")
 
     await eventually(said)
+
+
+async def verified(brokers: str, value: str) -> None:
+    """Let brokers refuse records of a transaction that its coordinator has not heard of ("true"), or take them."""
+    setting = {"transaction.partition.verification.enable": value}
+    async with admin(brokers) as client:
+        await client.alter_configs([ConfigResource(ConfigResourceType.BROKER, "1", configs=setting)])
 
 
 async def gone(client: Any, topic: str) -> None:

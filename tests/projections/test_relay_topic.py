@@ -32,6 +32,7 @@ from tests.projections.relaying_kafka import (
     relay_to,
     says,
     stands,
+    verified,
 )
 from tests.servers.kafka import Kafka
 
@@ -78,6 +79,29 @@ async def test_what_was_given_up_is_not_there(kafka: Kafka, topic: str) -> None:
             [part, *_] = await other.parts(epoch, ())
     assert part.last is not None
     assert part.last.position == 1
+
+
+async def test_a_transaction_that_hangs_is_given_up_and_published_again(own_kafka: Kafka, topic: str) -> None:
+    brokers, epoch = own_kafka.bootstrap_servers, uuid4()
+    await make(brokers, topic)
+    await verified(brokers, "false")
+    place = KafkaTopic(topic, options(brokers))
+    first, then = ([message_of(event(n + 3 * turn, f"portfolio/{n}"), epoch) for n in (1, 2, 3)] for turn in (0, 1))
+    async with place.opened() as publisher:
+        await publisher.publish(list(enumerate(first)))
+        producer = publisher._producer
+        await producer.begin_transaction()
+        await publisher._send([(2, then[2])])
+        for number in range(2):  # the coordinator does not hear of these partitions, and tells them of no commit
+            producer._txn_manager._txn_partitions.add(TopicPartition(topic, number))
+        await publisher._send(lost := list(enumerate(then[:2])))
+        await producer.commit_transaction()
+    await verified(brokers, "true")
+    async with place.opened() as publisher:
+        found = await publisher.parts(epoch, (4, 5, 6))
+        assert [part.last.position for part in found if part.last] == [1, 2, 6]
+        await publisher.publish(lost)
+    assert [recorded.position for recorded in await events(brokers, topic)] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_topic_deleted_and_made_again_gets_the_whole_log(database_url: str, kafka: Kafka, topic: str) -> None:

@@ -101,5 +101,6 @@ class Kafka(Daemon):
             "group.initial.rebalance.delay.ms": 0,
             "auto.create.topics.enable": "false",
             "broker.session.timeout.ms": 3000,  # how long a start after a kill waits
+            "broker.heartbeat.interval.ms": 1000,
             "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,
         }
