@@ -16,10 +16,12 @@ from pathlib import Path
 
 from api.embedded.errors import EmbeddedError
 from api.embedded.identity import Identity
-from api.embedded.process import wait_until
+from api.embedded.process import alive, wait_until
 
 _LONGEST_SOCKET = 100  # bytes; the systems' limits are 107 (Linux) and 103 (macOS)
 _LONGEST_BASE = 50
+_MOMENTS = 0.5  # seconds for which a folder may seem to be taken
+_CLEARING = 10.0  # the same where the one who has taken it is gone, or has not said who it is
 _PLAIN = re.compile(r"/[\w./+-]*", re.ASCII)  # needs no quoting in a setting, a connection string or a URL
 
 
@@ -111,18 +113,29 @@ class Ownership:
         except OSError as error:
             raise unusable(layout.root, error) from error
         # the moments: a `running()` that looks just now, or a killed owner that the system is still clearing away
-        if not wait_until(self._taken, 0.5):
-            pid = os.pread(self._descriptor, 100, 0).decode(errors="replace").partition(" ")[0] or "unknown"
-            os.close(self._descriptor)
-            raise EmbeddedError(
-                f"the data folder {layout.root} is in use by process {pid}: stop that one, or choose another --data-dir"
-            )
+        if not wait_until(self._taken, _MOMENTS):
+            wait_until(lambda: self._taken() or self._living(), _CLEARING)
+            if not self._taken():
+                pid = self._named() or "unknown"
+                os.close(self._descriptor)
+                raise EmbeddedError(
+                    f"the data folder {layout.root} is in use by process {pid}: stop that one, "
+                    "or choose another --data-dir"
+                )
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()} {self.token}".encode(), 0)
         except OSError as error:
             os.close(self._descriptor)
             raise unusable(layout.root, error) from error
+
+    def _named(self) -> str:
+        """Return the number of the process that was the last to say that the folder is its own; empty if none did."""
+        return os.pread(self._descriptor, 100, 0).decode(errors="replace").partition(" ")[0]
+
+    def _living(self) -> bool:
+        pid = self._named()
+        return pid.isdecimal() and alive(int(pid))
 
     def _taken(self) -> bool:
         try:
@@ -133,6 +146,8 @@ class Ownership:
 
     def release(self) -> None:
         """Let others have the folder."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -150,7 +151,9 @@ class Postgres:
         try:
             wait_until(lambda: child.poll() is not None, _RECOVERY, self._stopping)
         finally:
-            child.kill()
+            if child.poll() != 0:  # with the servers that it runs, and what starts them
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         if child.returncode != 0:
             self._kill_all(folder)

@@ -17,7 +17,7 @@ from api.embedded.process import Child, Spawner, last_words, send, trim_log, wai
 
 MAX_MEMORY = "256mb"
 
-_PATIENCE = 10.0  # seconds to answer the first PING
+_PATIENCE = 60.0  # seconds to answer the first PING, on a machine that is busy with its own start too
 
 
 class Valkey:
@@ -68,8 +68,8 @@ class Valkey:
         self._child = child = self._spawner.spawn(
             [self._program, *options], identity=self._identity, death=signal.SIGKILL, log=self.log
         )
-        wait_until(lambda: child.poll() is not None or self._answers(), _PATIENCE, self._stopping)
-        if child.poll() is not None or not self._answers():
+        answered = wait_until(lambda: child.poll() is not None or self._answers(), _PATIENCE, self._stopping)
+        if not answered or child.poll() is not None:  # not asked again: another answer can take longer
             raise EmbeddedError(
                 f"Valkey did not start ({last_words(self.log, before)}): see {self.log}, or set REDIS_URL"
             )

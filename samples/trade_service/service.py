@@ -109,7 +109,7 @@ class Service:
             self._calls = Calls()
             self._since.clear()
 
-    def wait_for_calls(self, total: int, *, timeout: float = 10) -> None:
+    def wait_for_calls(self, total: int, *, timeout: float = 60) -> None:
         """Return once it has been asked so often, whether or not it has answered; raises ``TimeoutError``."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._calls.total >= total, timeout):

@@ -47,7 +47,7 @@ class Told:
 
     async def asked_again(self) -> None:
         """Return when what was asked for from now on has been answered."""
-        assert await self.read.wait_for_head(self.read.head + 2, 5)
+        assert await self.read.wait_for_head(self.read.head + 2, 60)
 
 
 async def test_a_follower_is_up_degraded_or_missing_and_never_down() -> None:
@@ -80,7 +80,7 @@ async def test_metrics_tell_the_relay_from_views_and_copies() -> None:
     told = Told(lag("copy/executions", events=3, seconds=0.25), lag("relay/a.b", events=5), lag("relay/old"))
     registry = CollectorRegistry()
     async with gauges.lags(told, Signals(), registry, {"copy/executions", "relay/a.b"}):
-        assert await told.read.wait_for_head(1, 5)
+        assert await told.read.wait_for_head(1, 60)
     shown = generate_latest(registry).decode()
     assert 'foliolog_view_lag_events{view="copy/executions"} 3.0' in shown
     assert 'foliolog_view_lag_seconds{view="copy/executions"} 0.25' in shown
@@ -119,10 +119,10 @@ async def test_the_lag_of_consumers_is_not_shown_while_the_brokers_do_not_answer
     monkeypatch.setattr(gauges, "_MEASURE_EVERY", 0.001)
     told, registry = Measured(), CollectorRegistry()
     async with gauges.consumers(told, registry):
-        assert await told.read.wait_for_head(told.read.head + 2, 5)
+        assert await told.read.wait_for_head(told.read.head + 2, 60)
         assert 'foliolog_consumer_lag_records{group="ours"} 4.0' in generate_latest(registry).decode()
         told.error = "no brokers"
-        assert await told.read.wait_for_head(told.read.head + 2, 5)
+        assert await told.read.wait_for_head(told.read.head + 2, 60)
         assert "ours" not in generate_latest(registry).decode()
 
 

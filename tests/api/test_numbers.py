@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -61,6 +61,7 @@ def test_what_is_no_number_is_refused_before_any_arithmetic(text: str) -> None:
         read(text)
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8, min_value=-(10**15), max_value=10**15))
 def test_a_number_comes_back_as_it_was_whichever_way_it_is_written(number: Decimal) -> None:
     text = plain(number)

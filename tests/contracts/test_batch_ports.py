@@ -208,7 +208,7 @@ async def test_one_run_at_a_time(one_run: OneRun) -> None:
 
 
 async def test_who_comes_a_moment_early_gets_the_place(one_run: OneRun, database_url: str) -> None:
-    inside, patient = asyncio.Event(), PostgresOneRun(database_url, wait=30)
+    inside, patient = asyncio.Event(), PostgresOneRun(database_url, wait=60)
 
     async def next_one() -> None:
         async with patient.alone():
@@ -216,7 +216,10 @@ async def test_who_comes_a_moment_early_gets_the_place(one_run: OneRun, database
 
     async with one_run.alone():
         waiting = asyncio.create_task(next_one())
-        sessions = "select count(*) from pg_stat_activity where application_name = 'foliolog-batches'"
+        sessions = (
+            "select count(*) from pg_stat_activity"
+            " where application_name = 'foliolog-batches' and datname = current_database()"
+        )
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
             while (await (await connection.execute(sessions)).fetchone()) != (2,):
                 pass

@@ -85,7 +85,7 @@ async def of_globeco(given: Given) -> AsyncIterator[Ports]:
             services.holds(portfolio_id, cash, **quantities)
         for number, (security_id, price) in enumerate(given.prices.items()):
             services.lists(security_id, f"T{number}", price)
-        service = Service.at("GlobeCo", services.url, Limits(timeout=5, delay=0.001))
+        service = Service.at("GlobeCo", services.url, Limits(timeout=60, delay=0.001))
         yield Ports(GlobecoHoldings(service), GlobecoPrices(service, GlobecoTickers(service)))
         await service.close()
 

@@ -39,10 +39,10 @@ def refused_url(request: pytest.FixtureRequest, own_redis: TcpValkey) -> str:
 async def with_a_row(database_url: str, redis_url: str) -> AsyncIterator[tuple[Process, RedisHotCopy, int]]:
     """A process whose projection has filled its view and, where it could, the hot copy; with the log's head."""
     head = await append(database_url, opened("A", "1"))
-    async with process(database_url) as one, linked(redis_url) as link:
+    async with process(database_url) as one, linked(redis_url, timeout=60) as link:
         hot = RedisHotCopy(link, one.signals)
         async with running(one, hot=hot):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
             yield one, hot, head
 
 
@@ -58,7 +58,7 @@ async def test_the_hot_copy_is_kept_in_the_database_that_the_url_names(database_
 
 async def test_rendered_bytes_are_kept_in_the_database_that_the_url_names(redis_by_url: str) -> None:
     rendered = Rendered(b"{}", Stamp(2, 3))
-    async with copy_in(redis_by_url) as copy, copy_in(redis_by_url) as another:
+    async with copy_in(redis_by_url, timeout=60) as copy, copy_in(redis_by_url, timeout=60) as another:
         copy.put("state", "P", rendered)
         await written(copy)
         assert await another.get("state", "P") == rendered
@@ -70,7 +70,7 @@ async def test_rendered_bytes_are_kept_in_the_database_that_the_url_names(redis_
 async def test_who_is_refused_reads_the_durable_views(database_url: str, refused_url: str) -> None:
     async with with_a_row(database_url, refused_url) as (one, hot, head):
         assert await hot.read(PORTFOLIOS, ["A"]) is None
-        row = await Portfolios(one.store, one.signals, hot).by_id("A", at_least=head, wait=10)
+        row = await Portfolios(one.store, one.signals, hot).by_id("A", at_least=head, wait=60)
         assert (row.version, str(row.cash)) == (1, "1")
 
 
@@ -95,7 +95,7 @@ async def test_a_server_killed_and_started_again_in_traffic_answers_nothing_wron
             assert not link.reachable
             await asyncio.to_thread(own_redis.start)
             await more(counted)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not link.reachable:
                 await more(counted, 1)
 
@@ -109,6 +109,6 @@ async def test_a_server_killed_while_rendering_answers_the_same(own_redis: TcpVa
         await changing(world, 6)
         assert await copy.get("state", "P") is None
         await asyncio.to_thread(own_redis.start)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await copy.get("state", "P") is None:
                 await changing(world, 1)

@@ -97,7 +97,7 @@ async def test_a_page_of_many_rows_is_stored_whole_or_not_at_all(store: Searchab
 
 async def test_a_wait_ends_when_the_view_is_there_or_in_time(store: SearchableViewStore) -> None:
     checkpoint = await fill(store, row("A"))
-    await store.wait_for(PORTFOLIOS, checkpoint.position, 5)
+    await store.wait_for(PORTFOLIOS, checkpoint.position, 60)
     with pytest.raises(NotYet) as caught:
         await store.wait_for(PORTFOLIOS, checkpoint.position + 1, 0.01)
     assert (caught.value.position, caught.value.reached) == (checkpoint.position + 1, checkpoint.position)

@@ -115,7 +115,7 @@ async def test_a_moved_checkpoint_is_told_to_those_who_listen(database_url: str)
     await append(database_url, *EVENTS)
     async with process(database_url) as one, PostgresWorkLeadership(database_url).lead("a") as work:
         await work.save_checkpoint("a", 0, 3)
-        await one.signals.wait_for("work/a", 3, 10)
+        await one.signals.wait_for("work/a", 3, 60)
 
 
 async def test_one_session_at_a_time_leads_and_the_next_takes_over(database_url: str) -> None:
@@ -128,7 +128,10 @@ async def test_one_session_at_a_time_leads_and_the_next_takes_over(database_url:
     async with leadership.lead("a"), leadership.lead("b"):
         waiting = asyncio.create_task(stand())
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-            sessions = "select count(*) from pg_stat_activity where application_name = 'foliolog-worker'"
+            sessions = (
+                "select count(*) from pg_stat_activity"
+                " where application_name = 'foliolog-worker' and datname = current_database()"
+            )
             while (await (await connection.execute(sessions)).fetchone()) != (3,):
                 pass
         assert not second.is_set()

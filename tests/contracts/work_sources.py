@@ -90,7 +90,7 @@ async def log_follower(_: Fixture) -> AsyncIterator[Worked]:
     )
 
     async def settled() -> None:
-        await worked.signals.wait_for(f"work/{worked.policy.name}", await worked.log.head(), 30)
+        await worked.signals.wait_for(f"work/{worked.policy.name}", await worked.log.head(), 60)
 
     worked.settled = settled
     follower.start()

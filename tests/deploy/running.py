@@ -15,9 +15,11 @@ from pathlib import Path
 
 from api.orphans import PARENT
 from tests.deploy import compose, image
-from tests.servers.application import free_port
+from tests.servers.ports import free_port
 
 PASSWORDS = dict.fromkeys(("POSTGRES_PASSWORD", "REDIS_PASSWORD", "ELASTIC_PASSWORD"), "a1b2")
+PATIENCE = 240.0
+"""Seconds for a start or an end, on a machine that does much else."""
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Stack:
             env=self.environment(name),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -78,15 +80,15 @@ class Stack:
             yield process
             assert process.poll() is None, f"{name} ended with {process.returncode}:\n{self.log(name)}"
             process.send_signal(signal.Signals[image.the("STOPSIGNAL").rest])
-            assert process.wait(60) == 0, f"{name}:\n{self.log(name)}"
+            assert process.wait(PATIENCE) == 0, f"{name}:\n{self.log(name)}"
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
 
     def healthy(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        """Ask the health check until it is content, as Docker does; fails where the process ends or 90 s pass."""
-        deadline = time.monotonic() + 90
+        """Ask the health check until it is content, as Docker does; fails where the process ends or this is in vain."""
+        deadline = time.monotonic() + PATIENCE
         while self.checked(name) != 0:
             assert process.poll() is None, f"{name} ended with {process.returncode}:\n{self.log(name)}"
             assert time.monotonic() < deadline, f"{name} is not healthy:\n{self.log(name)}"
@@ -95,7 +97,7 @@ class Stack:
         """Return the exit code of the health check of a service."""
         words = [sys.executable, *image.healthcheck()[1:]]
         return subprocess.run(
-            words, env=self.environment(name), capture_output=True, timeout=30, check=False
+            words, env=self.environment(name), capture_output=True, timeout=PATIENCE, check=False
         ).returncode
 
     def _command(self, name: str, *command: str) -> list[str]:

@@ -84,7 +84,7 @@ def test_all_services_work_together(stack: Stack, key: str, tmp_path: Path) -> N
             if "ports" in compose.services()[name]:
                 stack.healthy(name, process)
         for name in ("http", "commands"):
-            assert httpx2.post(f"{stack.url(name)}/api/v1/portfolios", json={}).status_code == 401
+            assert httpx2.post(f"{stack.url(name)}/api/v1/portfolios", json={}, timeout=60).status_code == 401
         allowed: dict[str, Any] = {"headers": {"Authorization": f"Bearer {key}"}, "timeout": 60}
         told, asked, both = (
             httpx2.Client(base_url=stack.url(name), **allowed) for name in ("commands", "queries", "http")
@@ -127,7 +127,7 @@ async def first_record(servers: str, topic: str) -> dict[str, str]:
     )
     await consumer.start()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             async for record in consumer:
                 headers = {name: value.decode() for name, value in record.headers}
                 if headers["ce_id"] == "1":

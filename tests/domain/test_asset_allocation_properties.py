@@ -93,7 +93,7 @@ def ask(portfolio: Portfolio, kind: str, target: int) -> bool | None:
 steps = st.lists(st.tuples(st.sampled_from(["set", "target", "market", "target", "market", "book"]), st.integers(0, 3)))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 @given(steps)
 def test_any_interleaving_is_a_fold_in_log_order(steps: list[Step]) -> None:
     portfolio, model = opened(), Model()
@@ -129,6 +129,7 @@ allocations = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 10**10),
 )
 
 
+@settings(deadline=None)
 @given(allocations, allocations, st.sampled_from(Basis))
 def test_the_transactions_of_a_rebalance_make_the_difference(one: Allocation, other: Allocation, basis: Basis) -> None:
     had, wanted = (one, other) if basis is Basis.TARGET else (other, one)

@@ -4,7 +4,7 @@ import threading
 from decimal import Decimal, Inexact, getcontext
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.values import (
@@ -38,6 +38,7 @@ def test_plain_notation_has_no_exponent_no_trailing_zeros_and_no_minus_before_ze
     assert plain(Decimal(number)) == text
 
 
+@settings(deadline=None)
 @given(finite)
 def test_plain_notation_is_exact(number: Decimal) -> None:
     assert Decimal(plain(number)) == number

@@ -4,37 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import psycopg
 
 from api.embedded import running
-from tests.servers.application import Application
 
-_LOCK = 4711
+_MARK = 4711
 _MAKE = f"""
-create table if not exists public.brakes (topic text primary key, at bigint not null);
+create table if not exists public.brakes (topic text, at bigint, primary key (topic, at));
+delete from public.brakes;
 create or replace function public.brake() returns trigger language plpgsql volatile as $body$
+declare
+    place bigint;
 begin
-    if exists (
-        select from public.brakes b
-        where b.topic = new.topic and b.at = (select count(*) from es.stored_events e where e.topic = new.topic)
-    ) then
-        perform pg_advisory_xact_lock_shared({_LOCK});
+    if exists (select from public.brakes b where b.topic = new.topic) then
+        place := (select count(*) from es.stored_events e where e.topic = new.topic);
+        if exists (select from public.brakes b where b.topic = new.topic and b.at = place) then
+            perform pg_advisory_xact_lock_shared({_MARK}, place::int);
+            while exists (select from public.brakes b where b.topic = new.topic and b.at = place) loop
+                perform pg_sleep(0.01);
+            end loop;
+        end if;
     end if;
     return new;
 end
 $body$;
 create or replace trigger brake before insert on es.stored_events for each row execute function public.brake();
 """
-_HELD = f"from pg_locks where locktype = 'advisory' and objid = {_LOCK} and not granted"
+_HELD = f"from pg_locks where locktype = 'advisory' and classid = {_MARK} and objid = %s"
+_LONG = 120
+"""Seconds after which what should come is taken not to come."""
 
 
-async def connected(app: Application) -> psycopg.AsyncConnection[Any]:
+class OnFolder(Protocol):
+    """An application with servers of its own on a folder."""
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder."""
+
+
+async def connected(app: OnFolder) -> psycopg.AsyncConnection[Any]:
     """Return a connection to the application's own PostgreSQL, once it answers."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(_LONG):
         while True:
             addresses = running(app.data_dir)
             try:
@@ -47,38 +63,56 @@ async def connected(app: Application) -> psycopg.AsyncConnection[Any]:
 
 @dataclass
 class Brake:
-    """What holds up the log; gone when PostgreSQL is."""
+    """What holds up the log at some places, one after the other; it outlives a kill of whatever it is in."""
 
-    connection: psycopg.AsyncConnection[Any]
+    app: OnFolder
+    places: list[int]
 
     async def reached(self) -> None:
-        """Return once an append waits at the brake."""
-        async with asyncio.timeout(60):
+        """Return once an append waits at the next place."""
+        async with asyncio.timeout(_LONG):
             while True:
-                if await _first(self.connection, f"select count(*) {_HELD}"):
+                if (await _told(self.app, f"select count(*) {_HELD}", self.places[0]))[0][0]:
                     return
                 await asyncio.sleep(0.01)
 
     async def let_go(self, *, stored: bool = True) -> None:
-        """Let the appends go on: what waited is stored, or is undone with the connection it came over."""
-        await self.connection.execute("delete from public.brakes")
+        """Let the appends go on to the place after; what waited is stored, or is undone before."""
+        place = self.places.pop(0)
         if not stored:
-            await self.connection.execute(f"select pg_terminate_backend(pid) {_HELD}")
-        await self.connection.execute(f"select pg_advisory_unlock({_LOCK})")
+            await _told(self.app, f"select pg_terminate_backend(pid, {_LONG * 1000}) {_HELD}", place)
+        await _told(self.app, "delete from public.brakes where at = %s returning at", place)
+
+
+async def braked(app: OnFolder, topic: str, *places: int) -> Brake:
+    """Have appends wait before each event of this topic that comes after so many of them in the log."""
+    async with await connected(app) as connection:
+        await connection.execute(_MAKE)
+        for place in places:
+            await connection.execute("insert into public.brakes values (%s, %s)", (topic, place))
+    return Brake(app, list(places))
 
 
 @asynccontextmanager
-async def brake(app: Application, topic: str, after: int) -> AsyncIterator[Brake]:
-    """Have appends wait before the event of this topic that comes after so many of them in the log."""
-    async with await connected(app) as connection:
-        await connection.execute(_MAKE)
-        await connection.execute(f"select pg_advisory_lock({_LOCK})")
-        await connection.execute("delete from public.brakes")
-        await connection.execute("insert into public.brakes values (%s, %s)", (topic, after))
-        yield Brake(connection)
+async def brake(app: OnFolder, topic: str, *places: int) -> AsyncIterator[Brake]:
+    """Have them wait in this block; whatever is left of it at the end is gone then."""
+    held = await braked(app, topic, *places)
+    try:
+        yield held
+    finally:
+        await _told(app, "delete from public.brakes returning at")
 
 
-async def streams(app: Application, kind: str) -> dict[str, list[str]]:
+async def _told(app: OnFolder, query: str, *arguments: int) -> list[tuple[Any, ...]]:
+    """Return what comes of a query that may be asked twice: who is asked may end meanwhile, and be started again."""
+    async with asyncio.timeout(_LONG):
+        while True:
+            with suppress(psycopg.OperationalError):
+                async with await connected(app) as connection:
+                    return await (await connection.execute(query, arguments)).fetchall()
+
+
+async def streams(app: OnFolder, kind: str) -> dict[str, list[str]]:
     """Return the topics of every stream of this kind, in their order, by the stream's id."""
     found: dict[str, list[str]] = {}
     query = "select originator_id, topic from es.stored_events where originator_id like %s order by notification_id"
@@ -88,7 +122,7 @@ async def streams(app: Application, kind: str) -> dict[str, list[str]]:
     return found
 
 
-async def counted(app: Application, topic: str) -> int:
+async def counted(app: OnFolder, topic: str) -> int:
     """Return how many events of this topic the log has."""
     async with await connected(app) as connection:
         return int(await _first(connection, "select count(*) from es.stored_events where topic = %s", topic))

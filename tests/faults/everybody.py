@@ -60,7 +60,7 @@ class Everybody:
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
         """Have all at work meanwhile; at the end everything that was begun is answered."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=120) as http:
             await self.traffic.open()
             await opened(http, self.portfolios)
             users = [f"{self.name}-U{number}" for number in range(USERS)]
@@ -201,7 +201,7 @@ class Everybody:
     async def check(self) -> None:
         """Everything that was answered is there once: deposits, rebalances in order, executions and their bookings."""
         await self.traffic.check()
-        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=120) as http:
             for user, shares in self.shares.items():
                 assert await _settled(http, user) == _booked(user, shares)
             assert told(await asked(http, "GET", "/api/v1/work/parked"))["items"] == []

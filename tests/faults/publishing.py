@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from domain.published import key_of, origin_of
 
-LONG: Final = 60
+LONG: Final = 120
 """Seconds after which what should come is taken not to come."""
 
 

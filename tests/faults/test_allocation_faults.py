@@ -7,26 +7,28 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 import pytest
 
+from api.embedded import running
 from domain.execution import ExecutionBooked, ExecutionRecorded
 from samples.trade_service.server import TradeService, trade_service
 from tests.faults.brake import brake, counted, streams
 from tests.journeys.desk import asked, told
 from tests.journeys.fills import Fill, expected, fills, opened
 from tests.journeys.office import SEND, Office, at, sent
-from tests.servers.application import Application, application
+from tests.servers.application import Application, application, role
 
 EXECUTIONS: Final = "/api/v1/executions"
 FAILED: Final = f"{EXECUTIONS}/failed?limit=1000"
 POSTMASTER: Final = "bin/postgres -D"
 CLIENTS, ROWS, ALL = 8, 20, 2_400
 MODES: Final = {
-    "slow": ("no answer within 0.5 s$", 2),
+    "slow": ("no answer within 6 s$", 2),
     "dead": ("RemoteProtocolError|ReadError", 2),
     "cut": ("RemoteProtocolError|ReadError", 2),
     "error": ("answered 500$", 2),
@@ -60,16 +62,43 @@ def trades() -> Iterator[TradeService]:
 
 
 @pytest.fixture(scope="module")
-def app(folder: Path, office: Office, trades: TradeService) -> Iterator[Application]:
-    patience = {"TRADE_TIMEOUT": "0.5", "TRADE_RETRIES": "1", "TRADE_RETRY_DELAY_MS": "10", "REQUEST_TIMEOUT": "2"}
-    given = {"TRADE_SERVICE_URL": trades.url, "TRADE_BREAKER_FAILURES": "1000", **patience, **office.environment}
+def given(office: Office, trades: TradeService) -> dict[str, str]:
+    """The settings of an application that asks this Trade Service, patiently, and sends to this office."""
+    patience = {"TRADE_TIMEOUT": "60", "TRADE_RETRIES": "1", "TRADE_RETRY_DELAY_MS": "10", "REQUEST_TIMEOUT": "120"}
+    return {"TRADE_SERVICE_URL": trades.url, "TRADE_BREAKER_FAILURES": "1000", **patience, **office.environment}
+
+
+@pytest.fixture(scope="module")
+def app(folder: Path, given: dict[str, str]) -> Iterator[Application]:
     with application(folder, **given) as app:
         yield app
 
 
 @pytest.fixture
+def hasty(app: Application, folder: Path, given: dict[str, str]) -> Iterator[Application]:
+    """One more process that answers HTTP, which waits 0.5 s for a call and 2 s for all calls of a request."""
+    with beside(app, folder / "hasty", given, TRADE_TIMEOUT="0.5", REQUEST_TIMEOUT="2") as found:
+        yield found
+
+
+@pytest.fixture
+def limited(app: Application, folder: Path, given: dict[str, str]) -> Iterator[Application]:
+    """One more process that answers HTTP, which waits 6 s for a call."""
+    with beside(app, folder / "limited", given, TRADE_TIMEOUT="6") as found:
+        yield found
+
+
+def beside(app: Application, folder: Path, given: dict[str, str], **limits: str) -> AbstractContextManager[Application]:
+    """Run one more process that answers HTTP, with these limits, on the servers of the application."""
+    addresses = running(app.data_dir)
+    assert addresses is not None
+    servers = {"DATABASE_URL": str(addresses.database_url), "REDIS_URL": str(addresses.redis_url)}
+    return role("http", folder, **servers, **given | limits)
+
+
+@pytest.fixture
 async def http(app: Application) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=app.url, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=app.url, timeout=120) as http:
         yield http
 
 
@@ -108,7 +137,7 @@ async def settled(http: httpx2.AsyncClient, office: Office, found: dict[int, Fil
 
 
 async def test_rows_whose_portfolio_is_not_found_out_are_kept_and_taken_up_once(
-    http: httpx2.AsyncClient, office: Office, trades: TradeService
+    limited: Application, http: httpx2.AsyncClient, office: Office, trades: TradeService
 ) -> None:
     await opened(http, ["T0"])
     found: dict[int, Fill] = {}
@@ -116,8 +145,10 @@ async def test_rows_whose_portfolio_is_not_found_out_are_kept_and_taken_up_once(
     for number, (mode, fill) in enumerate(kept.items()):
         trades.switch(mode, **({"seconds": 3600} if mode == "slow" else {}))
         named = Fill(5_000 + number, "T0")
-        (alone,), _ = await report(http, [fill], 400)
-        (wrong, right), position = await report(http, [fill, named], 207)
+        base = limited.url if mode == "slow" else http.base_url
+        async with httpx2.AsyncClient(base_url=base, timeout=120) as asking:
+            (alone,), _ = await report(asking, [fill], 400)
+            (wrong, right), position = await report(asking, [fill, named], 207)
         reason, times = MODES[mode]
         for row in (alone, wrong):
             assert row["status"] == "error"
@@ -147,20 +178,25 @@ async def test_rows_whose_portfolio_is_not_found_out_are_kept_and_taken_up_once(
 
 
 async def test_a_request_is_answered_within_its_time_however_slow_the_trade_service_is(
-    http: httpx2.AsyncClient, office: Office, trades: TradeService
+    hasty: Application, http: httpx2.AsyncClient, office: Office, trades: TradeService
 ) -> None:
     await opened(http, ["T1"])
     trades.switch("slow", seconds=3600)
     slow = [Fill(6_000 + number, "T1", named=False) for number in range(99)]
-    results, position = await report(http, [*slow, Fill(6_099, "T1")], 207)
+    async with httpx2.AsyncClient(base_url=hasty.url, timeout=120) as soon:
+        results, position = await report(soon, [*slow, Fill(6_099, "T1")], 207)
+        again = await failed(http, position)
+        attempts = {each["attempts"] for each in again.values()}
+        while attempts == {1}:  # until there was time for one
+            over = await asked(soon, "POST", f"{EXECUTIONS}/retry", status=207)
+            assert told(over)["errorCount"] == 99
+            again = await failed(http, over.headers["X-Position"])
+            assert again.keys() == {each.service_id for each in slow}
+            attempts = {each["attempts"] for each in again.values()}
+    assert attempts == {1, 2}  # time did not reach all
     assert {each["status"] for each in results[:99]} == {"error"}
     late = [each for each in results if each.get("error", "").endswith("no answer within the 2 s of a request")]
     assert late
-    assert (await failed(http, position)).keys() == {each.service_id for each in slow}
-    over = await asked(http, "POST", f"{EXECUTIONS}/retry", status=207)
-    assert told(over)["errorCount"] == 99
-    again = await failed(http, over.headers["X-Position"])
-    assert {each["attempts"] for each in again.values()} == {1, 2}  # time did not reach all
     trades.switch("error-first", calls=1)
     trades.put(*({"executionServiceId": each.service_id, "portfolioId": "T1"} for each in slow))
     retried = await asked(http, "POST", f"{EXECUTIONS}/retry", status=200)
@@ -203,13 +239,12 @@ async def test_what_was_answered_201_is_there_once_after_kill_9_of_postgresql(
             assert (await http.post(SEND)).status_code in (200, 409, 503)
 
     before = await counted(app, ExecutionRecorded.TOPIC)
-    posting: asyncio.Future[Any] | None = None
-    for after in (500, 1_500):
-        async with brake(app, ExecutionRecorded.TOPIC, before + after) as held:
-            posting = posting or asyncio.gather(*(client() for _ in range(CLIENTS)), sender())
+    async with brake(app, ExecutionRecorded.TOPIC, before + 500, before + 1_500) as held:
+        posting = asyncio.gather(*(client() for _ in range(CLIENTS)), sender())
+        for _ in range(2):
             await held.reached()
             os.kill(await asyncio.to_thread(app.child, POSTMASTER), signal.SIGKILL)
-    assert posting is not None
+            await held.let_go()
     await posting
     position = (await sent(http)).headers["X-Position"]
     found = {execution_id: every[service_id] for service_id, execution_id in told_ids.items()}

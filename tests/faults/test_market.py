@@ -24,7 +24,7 @@ MANY = [f"I{number:05}" for number in range(10_000)]
 
 
 def client(app: Application) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=app.url, timeout=30, limits=httpx2.Limits(max_connections=32))
+    return httpx2.AsyncClient(base_url=app.url, timeout=60, limits=httpx2.Limits(max_connections=32))
 
 
 def flush(app: Application) -> None:
@@ -32,7 +32,7 @@ def flush(app: Application) -> None:
     addresses = running(app.data_dir)
     assert addresses is not None
     assert addresses.redis_url is not None
-    with Redis.from_url(addresses.redis_url, retry=Retry(ConstantBackoff(0.05), 400)) as valkey:
+    with Redis.from_url(addresses.redis_url, retry=Retry(ConstantBackoff(0.05), 1200)) as valkey:
         valkey.flushall()
 
 
@@ -47,7 +47,7 @@ async def all_verified(app: Application) -> None:
 
 async def until(market: Market, calls: int) -> None:
     """Return once so many calls have been accepted."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         while len(market.calls) < calls:
             await market.see(PORTFOLIOS[0], market.reached)
 

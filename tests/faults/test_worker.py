@@ -76,7 +76,7 @@ async def test_a_worker_killed_at_any_step_does_each_once(database_url: str, pla
             async with worker(database_url, place) as child:
                 assert await said(child) == place
         async with worker(database_url, NOWHERE):
-            parked = await asked.listed(at_least=position, wait=60)
+            parked = await asked.listed(at_least=position, wait=240)
         for key in ("A", "B", "C"):
             assert await mirrored(one, key) == [1, 2, 3]
         assert await mirrored(one, BAD) == []
@@ -89,7 +89,7 @@ async def test_what_is_parked_is_done_by_a_retry_and_the_rest_by_what_comes_late
         asked = ParkedWork(PostgresWorkSource(reading.pool.connection), reading.signals)
         async with worker(database_url, NOWHERE):
             position = await paid_in(one)
-            parked = (await asked.listed(at_least=position, wait=60)).rows
+            parked = (await asked.listed(at_least=position, wait=240)).rows
         policy = mirroring(one.store, one.log, NOW)
         retries = Retries(
             policies={policy.name: policy}, work=PostgresWork(reading.pool.connection), log=one.log, store=one.store
@@ -106,7 +106,7 @@ async def test_what_is_parked_is_done_by_a_retry_and_the_rest_by_what_comes_late
         follower.start()
         try:
             later = (await one.move(BAD, "4")).position
-            assert (await asked.listed(at_least=later, wait=60)).rows == []
+            assert (await asked.listed(at_least=later, wait=240)).rows == []
         finally:
             await follower.close()
         assert await mirrored(one, BAD) == [1, 2, 3, 4]
@@ -136,7 +136,7 @@ async def test_two_workers_that_both_believe_to_lead_do_each_once(database_url: 
         for follower in followers:
             follower.start()
         try:
-            await asked.listed(at_least=await paid_in(one), wait=60)
+            await asked.listed(at_least=await paid_in(one), wait=240)
         finally:
             await asyncio.gather(*(follower.close() for follower in followers))
         for key in ("A", "B", "C", BAD):

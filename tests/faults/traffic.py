@@ -32,14 +32,14 @@ class Traffic:
 
     async def open(self) -> None:
         """Open the portfolios."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=10) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as http:
             for client in range(self.clients):
                 body = {"portfolio_id": f"{self.name}{client}", "portfolio_name": "Traffic"}
                 assert (await http.post("/api/v1/portfolios", json=body)).status_code == 201
 
     async def run(self) -> None:
         """Send until told to stop; what was begun is finished."""
-        async with httpx2.AsyncClient(base_url=self.url, timeout=10) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as http:
             await asyncio.gather(*(self._client(http, number) for number in range(self.clients)))
 
     async def _client(self, http: httpx2.AsyncClient, client: int) -> None:
@@ -75,7 +75,7 @@ class Traffic:
 
     async def until(self, count: int) -> None:
         """Return once so many commands have been answered in all."""
-        async with asyncio.timeout(60), self._progress:
+        async with asyncio.timeout(120), self._progress:
             await self._progress.wait_for(lambda: len(self.answered) >= count)
 
     async def check(self) -> None:
@@ -83,13 +83,13 @@ class Traffic:
         assert not self.problems
         assert len(set(self.answered.values())) == len(self.answered)
         last = max(self.answered.values())
-        async with httpx2.AsyncClient(base_url=self.url, timeout=30) as http:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as http:
             for client in range(self.clients):
                 deposits = sum(key.startswith(f"{self.name}{client}-") for key in self.answered)
                 answer = await http.get(
                     f"/api/v1/portfolio/{self.name}{client}/state",
                     params={"at_least": last},
-                    headers={"Prefer": "wait=20"},
+                    headers={"Prefer": "wait=30"},
                 )
                 assert answer.status_code == 200, answer.text
                 state = json.loads(answer.text, parse_float=Decimal)

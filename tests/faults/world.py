@@ -19,11 +19,12 @@ from redis.retry import Retry
 
 from api.embedded import EmbeddedServers
 from api.embedded.folders import Layout, live_state
+from api.embedded.process import wait_until
 from api.settings import Settings
 from tests.faults.agreement import everything_agrees
 from tests.faults.everybody import Everybody
 from tests.servers.application import ROOT, _below
-from tests.servers.daemon import Daemon
+from tests.servers.daemon import Daemon, still
 from tests.servers.elasticsearch import Elasticsearch
 from tests.servers.gateway import Gateway
 from tests.servers.kafka import Kafka
@@ -71,16 +72,20 @@ class Database:
             self.servers.watch()
 
     def freeze(self) -> None:
-        """Let all of its processes do nothing and keep their connections."""
-        self._tell(signal.SIGSTOP)
+        """Let all of its processes do nothing and keep their connections.
+
+        The postmaster first: then none begins any more, and one that has ended is kept by it.
+        """
+        postmaster = self.pid
+        os.kill(postmaster, signal.SIGSTOP)
+        assert wait_until(lambda: still(postmaster), 60)
+        for pid in _below(postmaster):
+            os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let them go on."""
-        self._tell(signal.SIGCONT)
-
-    def _tell(self, number: signal.Signals) -> None:
-        for pid in (self.pid, *_below(self.pid)):
-            os.kill(pid, number)
+        for pid in (*_below(self.pid), self.pid):
+            os.kill(pid, signal.SIGCONT)
 
 
 @dataclass
@@ -153,13 +158,13 @@ class World:
 
     async def indexes(self, view: str) -> list[str]:
         """Return the names of the indexes of a view's copy."""
-        async with httpx2.AsyncClient(base_url=self.elasticsearch.url) as http:
+        async with httpx2.AsyncClient(base_url=self.elasticsearch.url, timeout=60) as http:
             answer = await http.get(f"/_cat/indices/{self.settings.elasticsearch_prefix}-{view}-*?h=index")
         return answer.raise_for_status().text.split()
 
     def flush(self) -> None:
         """Empty Valkey, once it is there again."""
-        with Redis.from_url(self.valkey.url, retry=Retry(ConstantBackoff(0.05), 400)) as client:
+        with Redis.from_url(self.valkey.url, retry=Retry(ConstantBackoff(0.05), 1200)) as client:
             client.flushall()
 
     def refuse(self, *, bulks: bool) -> None:

@@ -15,7 +15,8 @@ from tempfile import mkdtemp
 from api.orphans import PARENT
 from tests.samples.expected import rows
 from tests.samples.rebalanced import Row
-from tests.servers.application import ROOT, free_port
+from tests.servers.application import ROOT
+from tests.servers.ports import free_port
 
 
 class Demo:
@@ -43,7 +44,7 @@ class Demo:
     def err(self) -> str:
         return self._err.read_text()
 
-    def prints(self, text: str, seconds: float = 120) -> None:
+    def prints(self, text: str, seconds: float = 300) -> None:
         """Return once it has printed this."""
         deadline = time.monotonic() + seconds
         while text not in self.out + self.err:
@@ -51,7 +52,7 @@ class Demo:
             assert time.monotonic() < deadline, self.out + self.err
             time.sleep(0.02)
 
-    def ends(self, seconds: float = 120) -> int:
+    def ends(self, seconds: float = 300) -> int:
         """Return its exit code, once it has ended by itself."""
         return self.process.wait(seconds)
 
@@ -65,7 +66,7 @@ def demo(folder: Path, *arguments: str, port: int = 0, **environment: str) -> It
     finally:
         if running.process.poll() is None:
             running.process.terminate()
-        running.process.wait(60)
+        running.process.wait(180)
 
 
 def lines(out: str) -> dict[str, list[str]]:

@@ -16,6 +16,8 @@ from tests.domain.models import security
 
 CENT: Final = Decimal("0.01")
 AT_ONCE: Final = 16
+LONG: Final = 240
+"""Seconds after which what should come is taken not to come."""
 Prices = Mapping[str, Decimal]
 
 
@@ -65,9 +67,18 @@ async def asked(
     return answer
 
 
+async def once_there(http: httpx2.AsyncClient, path: str, headers: Mapping[str, str]) -> httpx2.Response:
+    """Ask until the answer has seen what the headers name, however long that takes, and return it: a 200."""
+    async with asyncio.timeout(LONG):
+        while (answer := await http.get(path, headers=headers)).status_code == 503:
+            pass  # each of these waits
+    assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
+    return answer
+
+
 async def until_answered(http: httpx2.AsyncClient, path: str, body: Any, key: str) -> httpx2.Response:
     """Send a request under its key again and again, until it is answered by more than "not now"."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(LONG):
         while True:
             try:
                 answer = await http.post(path, json=body, headers={"Idempotency-Key": key})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 from math import ceil
@@ -13,7 +14,7 @@ import httpx2
 from domain.rebalance import Options
 from tests.api.asking import opening, pricing
 from tests.domain.models import security
-from tests.journeys.desk import asked, judged, told
+from tests.journeys.desk import LONG, asked, judged, told
 
 PORTFOLIO: Final = "HARD"
 """It holds nothing."""
@@ -57,8 +58,9 @@ async def hard_model(http: httpx2.AsyncClient) -> str:
 
 async def by_a_solver(http: httpx2.AsyncClient, path: str) -> Any:
     """Return the result of the portfolio, asked for until a solver was quick enough to have a part in it."""
-    found: list[Any] = []
-    while len(found) < 5 and not (found and found[-1]["certificate"]["solver"]):
-        found += told(await asked(http, "POST", path, {"min_cash": str(KEPT)}))
-        judged(found[-1], PRICES, Options(min_cash=KEPT))
-    return found[-1]
+    async with asyncio.timeout(LONG):
+        while True:
+            (found,) = told(await asked(http, "POST", path, {"min_cash": str(KEPT)}))
+            judged(found, PRICES, Options(min_cash=KEPT))
+            if found["certificate"]["solver"]:
+                return found

@@ -21,6 +21,7 @@ from api.numbers import loads
 from domain.portfolio import PositionUpdate, TransactionType
 from tests.api.asking import opening, pricing, trade, updating
 from tests.domain.fraction_model import PlainPortfolio, Verdict
+from tests.journeys.desk import once_there
 
 INSTRUMENTS = ("AAPL", "MSFT", "NVDA", "TSLA", "X.1")
 PORTFOLIOS = ("P0", "P1", "P2", "P3")
@@ -96,8 +97,7 @@ class Market:
     async def see(self, portfolio_id: str, at_least: int) -> None:
         """Read a state that includes this position, and keep it."""
         path = f"/api/v1/portfolio/{portfolio_id}/state?at_least={at_least}"
-        answer = await self.http.get(path, headers={"Prefer": "wait=20"})
-        assert answer.status_code == 200, answer.text
+        answer = await once_there(self.http, path, {"Prefer": "wait=30"})
         state = loads(answer.content)
         consistent(state)
         self.reads[portfolio_id].append(Read(at_least, int(answer.headers["ETag"].strip('"')), state))
@@ -139,9 +139,8 @@ class Market:
         told = {}
         for part in ("analytics", "performance", "transactions?limit=1000"):
             path = f"/api/v1/portfolio/{portfolio_id}/{part}"
-            headers = {"X-Min-Position": str(self.reached), "Prefer": "wait=20"}
-            answer = await self.http.get(path, headers=headers)
-            assert answer.status_code == 200, answer.text
+            headers = {"X-Min-Position": str(self.reached), "Prefer": "wait=30"}
+            answer = await once_there(self.http, path, headers)
             told[part.partition("?")[0]] = loads(answer.content)
         accounts = book.portfolio(portfolio_id, len(self.calls)).accounts.values()
         assert told["analytics"]["total_value"] == state["total_value"]

@@ -21,7 +21,7 @@ from domain.batch import HEADER
 from tests.journeys.desk import asked, told
 
 SEND: Final = "/api/v1/executions/send"
-LONG: Final = 60
+LONG: Final = 120
 """Seconds after which what should come is taken not to come."""
 
 

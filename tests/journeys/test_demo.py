@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from domain.prices import PricesUploaded
+from tests.faults.brake import braked
 from tests.journeys.demos import Demo, demo, ids_of, lines, rebalances, repairs, section
 from tests.samples import executed
 from tests.samples.expected import expected, rows
@@ -154,10 +156,10 @@ def test_again_on_the_same_data_changes_nothing_and_it_serves_on(shown: tuple[Pa
         assert lines(running.out) == lines(first.out) | {executed.NAME: executed.line_afterwards()}
         assert rebalances(running.out).replace("(8 there already)", "(8 created)") == rebalances(first.out)
         for address in SUGGESTED.findall(running.out):
-            assert httpx2.get(address, timeout=10).status_code == 200
+            assert httpx2.get(address, timeout=60).status_code == 200
         base = SUGGESTED.findall(running.out)[0].partition("/api/")[0]
         for portfolio_id, money in (expected().money | {executed.PORTFOLIO: executed.money_afterwards()}).items():
-            answer = httpx2.get(f"{base}/api/v1/portfolio/{portfolio_id}/analytics", timeout=10)
+            answer = httpx2.get(f"{base}/api/v1/portfolio/{portfolio_id}/analytics", timeout=60)
             told = json.loads(answer.content, parse_float=Decimal)
             assert {name: told[name] for name in money} == money, portfolio_id
         running.process.send_signal(signal.SIGINT)
@@ -165,19 +167,26 @@ def test_again_on_the_same_data_changes_nothing_and_it_serves_on(shown: tuple[Pa
         assert "Traceback" not in running.err
 
 
-def test_one_that_was_killed_goes_on_wherever_that_was(shown: tuple[Path, Demo], tmp_path: Path) -> None:
+async def test_one_that_was_killed_goes_on_wherever_that_was(shown: tuple[Path, Demo], tmp_path: Path) -> None:
     _, whole = shown
+    with application(tmp_path) as app:  # every day ends with one upload of prices
+        held = await braked(app, PricesUploaded.TOPIC, 16, 24)
     with demo(tmp_path) as running:
         running.prints("day 16 of 64")
+        await held.reached()
         running.process.kill()
     with demo(tmp_path) as running:
+        await held.let_go()
         running.prints("day 24 of 64")
+        await held.reached()
         running.process.send_signal(signal.SIGINT)
         assert running.ends() == 130, running.err
         assert "goes on from there" in running.err
         assert "Traceback" not in running.err
     for before in ("Orders for Young Savers Plan", "Every position is"):  # the executions, the batch
         with demo(tmp_path) as running:
+            if held.places:
+                await held.let_go()
             running.prints(before)
             running.process.kill()
     with demo(tmp_path, "--exit") as running:
@@ -193,7 +202,7 @@ def test_one_that_was_killed_goes_on_wherever_that_was(shown: tuple[Path, Demo],
 def test_what_cannot_be_loaded_is_a_sentence(tmp_path: Path) -> None:
     with application(tmp_path) as app:
         opening = {"portfolio_id": "global-growth", "portfolio_name": "Another"}
-        assert httpx2.post(f"{app.url}/api/v1/portfolios", json=opening).status_code == 201
+        assert httpx2.post(f"{app.url}/api/v1/portfolios", json=opening, timeout=60).status_code == 201
         with demo(tmp_path, "--exit", port=app.port) as running:
             assert running.ends() == 1
             assert f"port {app.port}" in running.err

@@ -89,7 +89,7 @@ def test_the_readme_shows_what_is_answered(app: Application) -> None:
 async def test_twenty_equal_keys_at_once_are_one_effect(app: Application) -> None:
     body = {"portfolio_id": "TWENTY", "portfolio_name": "Twenty"}
     update = {"timestamp": "2025-06-21T10:00:00Z", "updates": [{"transaction_type": "DEP", "quantity_change": 1}]}
-    async with httpx2.AsyncClient(base_url=app.url, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=app.url, timeout=60) as http:
         assert (await http.post("/api/v1/portfolios", json=body)).status_code == 201
         answers = await asyncio.gather(
             *(
@@ -105,7 +105,8 @@ async def test_twenty_equal_keys_at_once_are_one_effect(app: Application) -> Non
         again = await http.post("/api/v1/portfolio/TWENTY/update", json=update, headers={"Idempotency-Key": "twenty"})
         assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
         assert again.content == accepted[0].content
-        state = await http.get("/api/v1/portfolio/TWENTY/state", params={"at_least": accepted[0].headers["X-Position"]})
+        seen = {"X-Min-Position": accepted[0].headers["X-Position"], "Prefer": "wait=30"}
+        state = await http.get("/api/v1/portfolio/TWENTY/state", headers=seen)
         assert state.headers["ETag"] == '"2"'
 
 
@@ -125,7 +126,7 @@ def test_the_application_keeps_its_document(app: Application) -> None:
     ],
 )
 def test_what_is_not_http_is_answered_with_a_problem(app: Application, request_bytes: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=60) as connection:
         connection.sendall(request_bytes)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -137,7 +138,7 @@ def test_what_is_not_http_is_answered_with_a_problem(app: Application, request_b
 @pytest.mark.parametrize("length", ["9000000", "0" * 40 + "9000000"])
 def test_a_body_that_is_too_large_is_told_whatever_its_length_looks_like(app: Application, length: str) -> None:
     head = f"POST /api/v1/portfolios HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", app.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=60) as connection:
         connection.sendall(head + b" " * 9_000_000)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(65536).startswith(b"HTTP/1.1 413")
@@ -145,7 +146,7 @@ def test_a_body_that_is_too_large_is_told_whatever_its_length_looks_like(app: Ap
 
 def test_members_by_the_thousand_are_refused_at_once(app: Application) -> None:
     members = ",".join(f'"k{number}":0' for number in range(100_000))
-    answer = httpx2.post(f"{app.url}/api/v1/portfolios", content=f'{{{members},"k7":1}}', timeout=20)
+    answer = httpx2.post(f"{app.url}/api/v1/portfolios", content=f'{{{members},"k7":1}}', timeout=60)
     assert answer.json()["code"] == "not-json"
     assert "'k7' is there twice" in answer.json()["detail"]
 
@@ -153,20 +154,20 @@ def test_members_by_the_thousand_are_refused_at_once(app: Application) -> None:
 def test_a_name_in_any_script_is_found_by_its_own_text(app: Application) -> None:
     name = "日本　株 \u202e\U0001f468\u200d\U0001f469"
     body = {"portfolio_id": "SCRIPT", "portfolio_name": name}
-    opened = httpx2.post(f"{app.url}/api/v1/portfolios", json=body)
+    opened = httpx2.post(f"{app.url}/api/v1/portfolios", json=body, timeout=60)
     assert opened.status_code == 201
-    found = httpx2.get(
-        f"{app.url}/api/v1/portfolios", params={"search": name, "at_least": opened.headers["X-Position"]}
-    )
+    seen = {"X-Min-Position": opened.headers["X-Position"], "Prefer": "wait=30"}
+    found = httpx2.get(f"{app.url}/api/v1/portfolios", params={"search": name}, headers=seen, timeout=60)
     assert [item["portfolio_id"] for item in found.json()["items"]] == ["SCRIPT"]
 
 
 def test_data_survives_a_restart(tmp_path: Path) -> None:
     opening = {"portfolio_id": "A", "portfolio_name": "Growth", "cash_balance": "12.34"}
     with application(tmp_path) as app:
-        opened = httpx2.post(f"{app.url}/api/v1/portfolios", json=opening)
+        opened = httpx2.post(f"{app.url}/api/v1/portfolios", json=opening, timeout=60)
         assert opened.status_code == 201
         assert app.stop() == 0
         app.start()
-        state = httpx2.get(f"{app.url}/api/v1/portfolio/A/state", params={"at_least": 1})
+        seen = {"X-Min-Position": "1", "Prefer": "wait=30"}
+        state = httpx2.get(f"{app.url}/api/v1/portfolio/A/state", headers=seen, timeout=60)
         assert state.content == opened.content

@@ -30,7 +30,7 @@ def two(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[str
 
 
 async def test_one_of_sixteen_sells_the_last_share(two: tuple[str, str]) -> None:
-    async with httpx2.AsyncClient(base_url=two[0], timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=two[0], timeout=60) as http:
         for round_ in range(10):
             path = f"/api/v1/portfolio/LAST-{round_}"
             assert (await http.post("/api/v1/portfolios", json=opening(f"LAST-{round_}"))).status_code == 201
@@ -50,25 +50,29 @@ async def test_one_of_sixteen_sells_the_last_share(two: tuple[str, str]) -> None
                     assert detail == "update 0: SELL of 1 LAST: only 0 are held"
             query = {"at_least": sold[0].headers["X-Position"]}
             for url in two:
-                state = await http.get(f"{url}{path}/state", params=query, headers={"Prefer": "wait=20"})
+                state = await http.get(f"{url}{path}/state", params=query, headers={"Prefer": "wait=30"})
                 assert (state.content, state.headers["ETag"]) == (sold[0].content, '"3"')
-            listed = (await http.get(f"{path}/transactions", params=query, headers={"Prefer": "wait=20"})).json()
+            listed = (await http.get(f"{path}/transactions", params=query, headers={"Prefer": "wait=30"})).json()
             assert [item["transaction_type"] for item in listed["items"]] == ["SELL", "IN"]
 
 
 async def test_two_processes_show_one_market(two: tuple[str, str]) -> None:
-    async with httpx2.AsyncClient(base_url=two[0], timeout=30) as one, httpx2.AsyncClient(base_url=two[1]) as other:
+    async with (
+        httpx2.AsyncClient(base_url=two[0], timeout=60) as one,
+        httpx2.AsyncClient(base_url=two[1], timeout=60) as other,
+    ):
         market = Market(one)
         await market.open()
         elsewhere = Market(other, calls=market.calls)
-        readers = [asyncio.create_task(market.read_on(name)) for name in PORTFOLIOS[:2]]
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(4):
-                for process in (market, elsewhere):
-                    tasks.create_task(process.upload_on(number, 30))
-                    tasks.create_task(process.trade_on(number, 30))
-        market.stopping = True
-        await asyncio.gather(*readers)
+        async with asyncio.TaskGroup() as readers:
+            for name in PORTFOLIOS[:2]:
+                readers.create_task(market.read_on(name))
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(4):
+                    for process in (market, elsewhere):
+                        tasks.create_task(process.upload_on(number, 30))
+                        tasks.create_task(process.trade_on(number, 30))
+            market.stopping = True
         market.reached = elsewhere.reached = max(market.reached, elsewhere.reached)
         await market.check()
         await elsewhere.check()
@@ -82,7 +86,7 @@ async def test_two_processes_show_one_market(two: tuple[str, str]) -> None:
     ],
 )
 async def test_an_answer_shows_the_prices_that_another_process_took_before(two: tuple[str, str], key: str) -> None:
-    async with httpx2.AsyncClient(base_url=two[0], timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=two[0], timeout=60) as http:
         await http.post("/api/v1/portfolios", json=opening("BOTH"))
         path, update = "/api/v1/portfolio/BOTH", updating(trade("IN", 1, "BOTH", 1), **AT)
         for number in range(1, 20):
@@ -92,5 +96,5 @@ async def test_an_answer_shows_the_prices_that_another_process_took_before(two: 
             answer = await http.post(f"{path}/update", json=update, headers=headers)
             for url in two:
                 query = {"at_least": answer.headers["X-Position"]}
-                state = await http.get(f"{url}{path}/state", params=query, headers={"Prefer": "wait=20"})
+                state = await http.get(f"{url}{path}/state", params=query, headers={"Prefer": "wait=30"})
                 assert state.content == answer.content

@@ -13,7 +13,7 @@ import pytest
 
 from tests.api.asking import is_problem, opening, pricing, trade, updating
 from tests.journeys import hard
-from tests.journeys.desk import asked, judged, modelled, prices_of, stocked, told
+from tests.journeys.desk import asked, judged, modelled, once_there, prices_of, stocked, told, until_answered
 from tests.servers.application import Application, application
 
 PRICES: Final = prices_of(8)
@@ -31,7 +31,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
 @pytest.fixture
 async def http(app: Application) -> AsyncIterator[httpx2.AsyncClient]:
     limits = httpx2.Limits(max_connections=200)
-    async with httpx2.AsyncClient(base_url=app.url, timeout=60, limits=limits) as http:
+    async with httpx2.AsyncClient(base_url=app.url, timeout=300, limits=limits) as http:
         yield http
 
 
@@ -112,7 +112,9 @@ async def test_a_rebalance_is_deleted_by_the_version_that_was_read(http: httpx2.
     deleted = await asked(http, "DELETE", f"{path}?version={recorded.json()['version']}", status=204)
     is_problem(await http.get(path, headers=seen(deleted)), 404, "not-found")
     is_problem(await http.delete(f"{path}?version=1"), 404, "not-found")
-    assert (await asked(http, "POST", "/api/v1/rebalances/search", {"portfolios": ["DELETED"]})).json() == []
+    assert (
+        await asked(http, "POST", "/api/v1/rebalances/search", {"portfolios": ["DELETED"]}, headers=seen(deleted))
+    ).json() == []
 
 
 async def test_a_run_asked_for_later_is_an_operation(http: httpx2.AsyncClient) -> None:
@@ -126,7 +128,7 @@ async def test_a_run_asked_for_later_is_an_operation(http: httpx2.AsyncClient) -
     assert (await http.post(path, headers=keyed)).content == accepted.content
     end = accepted.json()["position"] + 1 + len(names) + 1
     at_end = {"X-Min-Position": str(end), "Prefer": "wait=30"}
-    operation = (await asked(http, "GET", accepted.headers["Location"], headers=at_end)).json()
+    operation = (await once_there(http, accepted.headers["Location"], at_end)).json()
     assert (operation["status"], operation["total"], operation["done"], operation["failed"]) == ("DONE", 31, 30, 1)
     assert [error["portfolio_id"] for error in operation["errors"]] == [NOBODY]
     found = told(await asked(http, "POST", "/api/v1/rebalances/search", {"portfolios": names}, headers=at_end))
@@ -181,7 +183,7 @@ async def ask_for(http: httpx2.AsyncClient, user: str, name: str) -> httpx2.Resp
 
 async def transactions(http: httpx2.AsyncClient, user: str) -> list[tuple[str, str, int]]:
     """Return what was booked for a user, once nothing is pending."""
-    answer = await asked(http, "GET", f"/transactions?user_id={user}&settled=true", headers=WAITING)
+    answer = await once_there(http, f"/transactions?user_id={user}&settled=true", WAITING)
     return [(each["action"], each["asset"], each["rebalance_percent"]) for each in answer.json()["data"]]
 
 
@@ -196,7 +198,7 @@ async def test_a_b_a_b_as_fast_as_can_be_are_four_rebalances(http: httpx2.AsyncC
     assert hashes[:2] == hashes[2:]
     assert len(set(hashes)) == 2
     assert await transactions(http, "fast") == TO_A + A_TO_B + B_TO_A + A_TO_B
-    settled = await asked(http, "GET", "/portfolio/fast?settled=true")
+    settled = await asked(http, "GET", "/portfolio/fast?settled=true", headers=WAITING)
     assert settled.json()["data"] == {"user_id": "fast", "allocation": ALLOCATIONS["B"], "pending": 0}
 
 
@@ -227,8 +229,8 @@ async def test_small_requests_are_answered_while_a_hundred_models_are_rebalanced
     path = f"/api/v1/rebalance/model/{(await asked(http, 'POST', '/api/v1/models', body)).json()['model_id']}"
     answered: list[str] = []
 
-    async def large() -> None:
-        results = told(await asked(http, "POST", path))
+    async def large(number: int) -> None:
+        results = told(await until_answered(http, path, None, f"large-{number}"))
         assert [result["portfolio_id"] for result in results] == names
         assert all(result["certificate"]["status"] == "OPTIMAL" for result in results)
         answered.append("large")
@@ -239,7 +241,7 @@ async def test_small_requests_are_answered_while_a_hundred_models_are_rebalanced
             await asked(http, "GET", f"/api/v1/portfolio/{name}/state", headers=seen(moved))
             answered.append("small")
 
-    await asyncio.gather(*(large() for _ in range(100)), *(small(name) for name in names[:4]))
+    await asyncio.gather(*(large(number) for number in range(100)), *(small(name) for name in names[:4]))
     first, last = answered.index("large"), len(answered) - answered[::-1].index("large")
     assert answered.count("large") == 100
     assert answered[first:last].count("small") > 20

@@ -11,8 +11,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.servers.application import ROOT, application, free_port, projector, role
+from tests.servers.application import ROOT, application, projector, role
+from tests.servers.ports import free_port
 
+LONG = 180
+"""Seconds after which what should come is taken not to come."""
 OPENING = {"portfolio_id": "A", "portfolio_name": "Growth", "cash_balance": 10}
 
 
@@ -24,7 +27,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG,
         check=False,
     )
 
@@ -40,17 +43,18 @@ def test_roles_run_as_processes_on_given_servers_and_nothing_embedded_starts(
         stack.enter_context(projector(**given))
         commands = [stack.enter_context(role("commands", tmp_path / f"c{number}", **given)) for number in (1, 2)]
         queries = stack.enter_context(role("queries", tmp_path / "q", **given))
-        opened = httpx2.post(f"{commands[0].url}/api/v1/portfolios", json=OPENING)
+        opened = httpx2.post(f"{commands[0].url}/api/v1/portfolios", json=OPENING, timeout=LONG)
         assert opened.status_code == 201
-        again = httpx2.post(f"{commands[1].url}/api/v1/portfolios", json=OPENING)
+        again = httpx2.post(f"{commands[1].url}/api/v1/portfolios", json=OPENING, timeout=LONG)
         assert again.status_code == 409
         state = httpx2.get(
             f"{queries.url}/api/v1/portfolio/A/state",
-            headers={"X-Min-Position": opened.headers["X-Position"], "Prefer": "wait=10"},
+            headers={"X-Min-Position": opened.headers["X-Position"], "Prefer": "wait=30"},
+            timeout=LONG,
         )
         assert state.content == opened.content
-        assert httpx2.get(f"{commands[0].url}/api/v1/portfolio/A/state").status_code == 404
-        assert httpx2.post(f"{queries.url}/api/v1/portfolios", json=OPENING).status_code == 405
+        assert httpx2.get(f"{commands[0].url}/api/v1/portfolio/A/state", timeout=LONG).status_code == 404
+        assert httpx2.post(f"{queries.url}/api/v1/portfolios", json=OPENING, timeout=LONG).status_code == 405
         assert not list(tmp_path.rglob("owner.lock"))
 
 
@@ -59,17 +63,22 @@ def test_a_stale_cache_in_a_second_process_refuses_nothing_wrongly(
 ) -> None:
     given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     with role("commands", tmp_path / "1", **given) as one, role("commands", tmp_path / "2", **given) as two:
-        httpx2.post(f"{one.url}/api/v1/portfolios", json=OPENING)
+        httpx2.post(f"{one.url}/api/v1/portfolios", json=OPENING, timeout=LONG)
         body = {
             "timestamp": "2025-06-21T10:00:00Z",
             "updates": [{"transaction_type": "DEP", "quantity_change": 1}],
         }
         for version, process in enumerate([one, two, one, two, two, one], start=1):
             changed = httpx2.post(
-                f"{process.url}/api/v1/portfolio/A/update", json=body, headers={"If-Match": f'"{version}"'}
+                f"{process.url}/api/v1/portfolio/A/update",
+                json=body,
+                headers={"If-Match": f'"{version}"'},
+                timeout=LONG,
             )
             assert changed.status_code == 200, changed.text
-        stale = httpx2.post(f"{two.url}/api/v1/portfolio/A/update", json=body, headers={"If-Match": '"6"'})
+        stale = httpx2.post(
+            f"{two.url}/api/v1/portfolio/A/update", json=body, headers={"If-Match": '"6"'}, timeout=LONG
+        )
         assert stale.status_code == 412
 
 

@@ -15,7 +15,7 @@ from read_side.copies import CopyCheckpoint, CopyDifference, CopyIndex
 from read_side.store import R, View
 
 T = TypeVar("T")
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from domain.base import Recorded
@@ -56,7 +56,7 @@ def relay_to(one: Process, brokers: str, topic: str, **more: Any) -> AbstractAsy
     return relaying(one, place, leadership, **{"history": one.history, "slowest": 0.5} | more)
 
 
-async def reached(one: Process, topic: str, position: int, wait: float = 60) -> None:
+async def reached(one: Process, topic: str, position: int, wait: float = 120) -> None:
     """Return once a relay in this process has saved this position."""
     await one.signals.wait_for(f"relay/{topic}", position, wait)
 
@@ -69,7 +69,7 @@ async def records(brokers: str, topic: str) -> dict[int, list[Any]]:
         ends, found = await other.end_offsets(places), dict[int, list[Any]]()
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while [place for place in places if await consumer.position(place) < ends[place]]:
                 for place, those in (await consumer.getmany(timeout_ms=50)).items():
                     found.setdefault(place.partition, []).extend(those)
@@ -110,7 +110,7 @@ async def all_of(history: History) -> list[Recorded]:
     return found
 
 
-async def eventually(true: Callable[[], Awaitable[bool]], wait: float = 60) -> None:
+async def eventually(true: Callable[[], Awaitable[bool]], wait: float = 120) -> None:
     """Return once it is true; raises TimeoutError."""
     async with asyncio.timeout(wait):
         while True:
@@ -162,11 +162,39 @@ async def says(one: Process, topic: str, words: str) -> None:
     await eventually(said)
 
 
+async def runs(one: Process, topic: str) -> None:
+    """Return once the relay says in its row that it goes on: it does so after it has saved its first page."""
+
+    async def said() -> bool:
+        return (await stand(one, topic))[3:] == ("running", None)
+
+    await eventually(said)
+
+
 async def verified(brokers: str, value: str) -> None:
-    """Let brokers refuse records of a transaction that its coordinator has not heard of ("true"), or take them."""
-    setting = {"transaction.partition.verification.enable": value}
+    """Let the broker refuse records of a transaction that its coordinator has not heard of ("true"), or take them."""
+    name, broker = "transaction.partition.verification.enable", (ConfigResourceType.BROKER, "1")
+
     async with admin(brokers) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.BROKER, "1", configs=setting)])
+
+        async def taken_up() -> bool:
+            [response] = await client.describe_configs([ConfigResource(*broker)])
+            return (name, value) in {(entry[0], entry[1]) for entry in response.resources[0][4]}
+
+        await client.alter_configs([ConfigResource(*broker, configs={name: value})])
+        await eventually(taken_up)
+
+
+async def widened(brokers: str, topic: str, partitions: int) -> None:
+    """Give the topic so many partitions; return once the broker tells of them."""
+    async with admin(brokers) as client:
+
+        async def told() -> bool:
+            [found] = [each for each in await client.describe_topics() if each["topic"] == topic]
+            return len(found["partitions"]) == partitions
+
+        await client.create_partitions({topic: NewPartitions(partitions)})
+        await eventually(told)
 
 
 async def gone(client: Any, topic: str) -> None:

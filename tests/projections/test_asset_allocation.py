@@ -145,8 +145,8 @@ async def test_both_views_are_followed_rebuilt_and_verified(database_url: str) -
             running(one, projector=REBALANCE_TRANSACTION_PROJECTOR),
         ):
             head = await append(database_url, *life(), *life("2"), *life("1.")[:4])
-            await one.store.wait_for(ALLOCATIONS, head, 10)
-            await one.store.wait_for(REBALANCE_TRANSACTIONS, head, 10)
+            await one.store.wait_for(ALLOCATIONS, head, 60)
+            await one.store.wait_for(REBALANCE_TRANSACTIONS, head, 60)
         found = await one.store.get_many(ALLOCATIONS, ["1", "2", "1.", "3"])
         assert {key: len(row.pending) for key, row in found.rows.items()} == {"1": 1, "2": 1, "1.": 2}
         assert len(await content(database_url, REBALANCE_TRANSACTIONS)) == 10

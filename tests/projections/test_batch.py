@@ -168,7 +168,7 @@ async def test_incremental_is_rebuilt_byte_for_byte(database_url: str, page_size
     head = await append(database_url, *events)
     async with process(database_url) as one:
         async with running(one, projector=BATCH_PROJECTOR, page_size=page_size):
-            await one.store.wait_for(BATCHES, head, 30)
+            await one.store.wait_for(BATCHES, head, 60)
         incremental = await content(database_url, BATCHES)
         assert len(incremental) == len(rows_of(events))
         compared = await verify(BATCH_PROJECTOR, one.history, PostgresBuilder(database_url))

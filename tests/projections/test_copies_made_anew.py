@@ -62,7 +62,7 @@ async def test_a_view_that_is_rebuilt_in_the_middle_of_a_scan(notes: World, numb
     steps = notes.steps()
     held = Held(steps, "changes", "after", number)
     async with copying(notes, steps):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await held.reached.wait()
         generation = await notes.rebuilt("rebuilt")
         held.go_on()
@@ -127,7 +127,7 @@ async def test_an_index_that_is_deleted_in_the_middle_of_a_round_is_not_made_by_
     steps = notes.steps()
     held = Held(steps, "write", "before")
     async with copying(notes, steps):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await held.reached.wait()
         [name] = await notes.indexes()
         await notes.client.indices.delete(index=name)
@@ -206,7 +206,7 @@ async def test_an_operator_has_a_copy_made_anew_while_everybody_searches(notes: 
             assert not checkpoints[0].writing
             seen.append((checkpoints[0].position, rows))
 
-    async with copying(notes, grace=0.5) as steps:
+    async with copying(notes, grace=3.0) as steps:
         await steps.until(lambda: steps.done["live"] > 1)
         reader = asyncio.create_task(searching())
         try:
@@ -216,6 +216,8 @@ async def test_an_operator_has_a_copy_made_anew_while_everybody_searches(notes: 
                 position = await notes.scribble(2)
                 await steps.until(lambda: steps.done["switch"] > switched)  # noqa: B023
                 await reached(steps, position)
+            swept = steps.done["sweep"]
+            await steps.until(lambda: steps.done["sweep"] > swept)
         finally:
             searched = reader.done()
             await end(reader)
@@ -237,7 +239,7 @@ async def test_a_live_copy_goes_on_while_another_is_made(notes: World) -> None:
         await steps.until(lambda: steps.done["live"] > 1)
         held = Held(steps, "write", "after", steps.done["write"] + 1)
         build = await notes.followers.anew(follower_of(NOTES))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await held.reached.wait()
         position = await notes.scribble(3)
         held.go_on()

@@ -11,7 +11,7 @@ from projections.copy_checks import Compared, rebuild_copy, verify_copy
 from read_side.adapters import elasticsearch_documents as documents
 from read_side.tasks import end
 from tests.projections.copied import NOTES, World, copying, reached, world
-from tests.projections.copy_steps import Held
+from tests.projections.copy_steps import PATIENCE, Held
 from tests.projections.logs import Process, process
 from tests.servers.elasticsearch import Elasticsearch
 
@@ -35,7 +35,7 @@ async def test_elasticsearch_is_killed_in_a_round(one: Process, own_elasticsearc
             await reached(steps, await notes.scribble(5))
             held = Held(steps, "begin", "after", steps.done["begin"] + 1)
             await notes.scribble(5)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await held.reached.wait()
             await asyncio.to_thread(own_elasticsearch.kill)
             held.go_on()
@@ -138,4 +138,4 @@ async def scribbles(notes: World) -> None:
 
 async def verify(notes: World) -> Compared:
     steps = notes.steps()
-    return await verify_copy(NOTES, steps, notes.one.store, steps)
+    return await verify_copy(NOTES, steps, notes.one.store, steps, patience=PATIENCE)

@@ -29,7 +29,7 @@ async def dies(notes: World, name: str, when: str, number: int) -> None:
     held = Held(steps, name, when, number)
     task = asyncio.create_task(notes.copier(steps).run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await held.reached.wait()
     finally:
         await end(task)
@@ -107,7 +107,7 @@ async def test_one_who_does_not_know_that_it_no_longer_leads_writes_nothing(note
     held = Held(slow, "changes", "after")
     task = asyncio.create_task(notes.copier(slow).run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await held.reached.wait()
         await notes.lose_sessions()
         async with copying(notes) as steps:
@@ -132,7 +132,7 @@ async def test_two_who_write_at_once_leave_what_is_newest(notes: World) -> None:
     held = Held(slow, "write", "before")
     task = asyncio.create_task(notes.copier(slow).run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await held.reached.wait()
         await notes.lose_sessions()
         async with copying(notes) as steps:

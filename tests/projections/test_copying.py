@@ -66,7 +66,7 @@ async def test_a_new_copy_holds_no_row_that_was_gone_before(notes: World) -> Non
 async def test_where_a_copy_stands_is_told_with_the_views(notes: World) -> None:
     async with copying(notes) as steps:
         position = await notes.page({"A": "a"})
-        await notes.one.signals.wait_for_head(position, 10)
+        await notes.one.signals.wait_for_head(position, 60)
         await reached(steps, position)
         await steps.until(lambda: steps.done["live"] > 3)
     [lag] = [each for each in await notes.one.store.lags() if each.view == follower_of(NOTES)]

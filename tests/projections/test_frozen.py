@@ -31,14 +31,14 @@ LEADERSHIPS: dict[str, Callable[[str], AbstractAsyncContextManager[Any]]] = {
 
 
 async def test_a_listener_and_an_idle_leader_come_back(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "LIMIT", 0.2)
     async with (
         proxy_to(to_socket(database_url)) as proxy,
         process(through(proxy, database_url)) as one,
         running(one) as runner,
     ):
-        await one.store.wait_for(PORTFOLIOS, await append(database_url, opened("A", "5")), 10)
+        await one.store.wait_for(PORTFOLIOS, await append(database_url, opened("A", "5")), 60)
         assert runner.leading
+        monkeypatch.setattr(sessions, "LIMIT", 1.0)  # only now: nothing before may fail by it
         proxy.freeze()
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as successor:
             ended = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
@@ -52,8 +52,6 @@ async def test_a_listener_and_an_idle_leader_come_back(database_url: str, monkey
 async def test_who_stands_by_notices(
     database_url: str, monkeypatch: pytest.MonkeyPatch, lead: Callable[[str], AbstractAsyncContextManager[Any]]
 ) -> None:
-    monkeypatch.setattr(sessions, "LIMIT", 0.2)
-
     async def stand(url: str) -> None:
         async with lead(url):
             pass
@@ -64,8 +62,10 @@ async def test_who_stands_by_notices(
         await psycopg.AsyncConnection.connect(database_url, autocommit=True) as operator,
     ):
         standing = asyncio.create_task(stand(through(proxy, database_url)))
-        while await (await operator.execute(_ASKING)).fetchone() != (2,):
-            pass
+        async with asyncio.timeout(60):
+            while await (await operator.execute(_ASKING)).fetchone() != (2,):
+                pass
+        monkeypatch.setattr(sessions, "LIMIT", 0.2)
         proxy.freeze()
         with pytest.raises(StoreUnavailable, match="lost the session that stood for leading"):
             await standing

@@ -116,7 +116,7 @@ ACTS: list[Any] = [
 """What may happen to a model; some of it is refused."""
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @drawn(st.lists(st.tuples(st.sampled_from([0, 1, 2]), st.integers(-1, len(ACTS) - 1)), max_size=30), st.integers(1, 7))
 def test_whatever_happens_and_however_it_is_cut_the_view_is_what_the_aggregates_are(
     happened: list[tuple[int, int]], size: int

@@ -71,17 +71,17 @@ async def test_one_leads_and_the_other_takes_over_after_kill_9(database_url: str
         async with projector_process(database_url) as first:
             head = await append(database_url, opened("A", "1"))
             await one.store.prepare(PORTFOLIOS)
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
             [leader] = await leaders(database_url)
             async with projector_process(database_url):
                 head = await append(database_url, *(deposited("A", version, str(version)) for version in range(2, 500)))
-                await one.store.wait_for(PORTFOLIOS, head, 10)
+                await one.store.wait_for(PORTFOLIOS, head, 60)
                 assert await leaders(database_url) == [leader]
                 head = await append(database_url, *(deposited("A", v, str(v)) for v in range(500, 3_000)))
                 first.send_signal(signal.SIGKILL)
                 await first.wait()
                 head = await append(database_url, *(deposited("A", v, str(v)) for v in range(3_000, 3_500)))
-                await one.store.wait_for(PORTFOLIOS, head, 10)
+                await one.store.wait_for(PORTFOLIOS, head, 60)
                 [successor] = await leaders(database_url)
                 assert successor != leader
         compared = await verify(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url))
@@ -90,12 +90,12 @@ async def test_one_leads_and_the_other_takes_over_after_kill_9(database_url: str
 
 async def test_a_leader_that_loses_its_session_stands_again(database_url: str) -> None:
     async with process(database_url) as one, running(one):
-        await one.store.wait_for(PORTFOLIOS, await append(database_url, opened("A", "1")), 10)
+        await one.store.wait_for(PORTFOLIOS, await append(database_url, opened("A", "1")), 60)
         [leader] = await leaders(database_url)
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as operator:
             await operator.execute("select pg_terminate_backend(%s)", (leader,))
         head = await append(database_url, deposited("A", 2, "2"))
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
         [successor] = await leaders(database_url)
         assert successor != leader
 
@@ -119,7 +119,7 @@ async def test_a_fenced_projector_writes_nothing(database_url: str) -> None:
         events = await one.history.page(0, 10)
         late = PORTFOLIO_PROJECTOR.fold({}, events[:1])
         async with running(one):
-            await one.store.wait_for(PORTFOLIOS, 2, 10)
+            await one.store.wait_for(PORTFOLIOS, 2, 60)
         before = await content(database_url, PORTFOLIOS)
         with pytest.raises(Fenced):
             await one.store.save_page(PORTFOLIOS, Page(late, start, 1))

@@ -68,7 +68,7 @@ async def test_the_view_is_the_fold_of_the_log_whatever_is_kept_in_memory(
     head = await append(database_url, *random_events(seed=4, count=150, portfolios=12))
     async with process(database_url) as one:
         async with running(one, projector=projector, page_size=page_size):
-            await one.store.wait_for(LINKS, head, 30)
+            await one.store.wait_for(LINKS, head, 60)
         folded = projector.fold({}, await one.history.page(0, 1_000))
         stored = await one.store.get_many(LINKS, folded)
         assert stored.rows == {key: row for key, row in folded.items() if row is not None}
@@ -82,7 +82,7 @@ async def test_a_rebuild_that_lets_go_of_its_rows_makes_the_same_view(
     head = await append(database_url, *random_events(seed=5, count=400, portfolios=30))
     async with process(database_url) as one:
         async with running(one, projector=projector):
-            await one.store.wait_for(LINKS, head, 30)
+            await one.store.wait_for(LINKS, head, 60)
         live = await content(database_url, LINKS)
         for page, dirty, kept in ((20, 10, 5), (50, 1, 0), (5_000, 20_000, 200_000)):
             monkeypatch.setattr(projections.rebuild, "_PAGE", page)

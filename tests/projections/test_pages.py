@@ -18,7 +18,7 @@ async def test_incremental_is_rebuilt_byte_for_byte(database_url: str, page_size
     head = await append(database_url, *events)
     async with process(database_url) as one:
         async with running(one, page_size=page_size):
-            await one.store.wait_for(PORTFOLIOS, head, 30)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
         incremental = await content(database_url, PORTFOLIOS)
         assert len(incremental) == 40
         builder = PostgresBuilder(database_url)

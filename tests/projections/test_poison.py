@@ -22,7 +22,7 @@ from tests.projections.running import running
 
 async def stopped(one: Process) -> Lag:
     """Wait until the projection says that it has stopped."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             [lag] = await one.store.lags()
             if lag.stopped:
@@ -51,7 +51,7 @@ async def test_an_unreadable_event_stops_and_parking_continues(database_url: str
             assert await cash(one, "A") == "2"
 
             await one.store.park(PORTFOLIOS, poison, reason="known damage", actor="operator")
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
             assert await cash(one, "A") == "4"
             [lag] = await one.store.lags()
             assert (lag.stopped, lag.error, lag.events, lag.seconds) == (False, None, 0, 0.0)
@@ -69,7 +69,7 @@ async def test_an_event_that_evolve_refuses_stops_after_what_came_before(databas
         assert lag.position == poison - 1
         assert f"event {poison}" in str(lag.error)
         await one.store.park(PORTFOLIOS, poison, reason="a test", actor="operator")
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
         assert await cash(one, "A") == "2"
 
 
@@ -83,7 +83,7 @@ async def test_a_restart_tries_again(database_url: str) -> None:
             lag = await stopped(one)
             assert "ZeroDivisionError" in str(lag.error)
         async with running(one):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
         [lag] = await one.store.lags()
         assert not lag.stopped
 
@@ -104,7 +104,7 @@ async def test_a_rebuild_with_a_mended_projector_frees_a_stopped_one(database_ur
         rebuilt = await rebuild(projector, one.history, PostgresBuilder(database_url))
         assert rebuilt.position == head
         head = await append(database_url, deposited("A", 4, "4"))
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
         assert await cash(one, "A") == "4"
 
 

@@ -84,7 +84,7 @@ async def test_incremental_is_rebuilt_byte_for_byte(database_url: str, page_size
     head = await append(database_url, *random_quotes(3, 150))
     async with process(database_url) as one:
         async with running(one, projector=PRICE_PROJECTOR, page_size=page_size):
-            await one.store.wait_for(PRICES, head, 30)
+            await one.store.wait_for(PRICES, head, 60)
         incremental = await content(database_url, PRICES)
         builder = PostgresBuilder(database_url)
         compared = await verify(PRICE_PROJECTOR, one.history, builder)
@@ -97,5 +97,5 @@ async def test_ten_thousand_prices_are_one_event(database_url: str) -> None:
     upload = {f"I{number}": str(number + 1) for number in range(10_000)}
     head = await append(database_url, uploaded(1, upload), uploaded(2, upload, hour(1)))
     async with process(database_url) as one, running(one, projector=PRICE_PROJECTOR):
-        await one.store.wait_for(PRICES, head, 30)
+        await one.store.wait_for(PRICES, head, 60)
         assert len(await content(database_url, PRICES)) == 20_000

@@ -12,7 +12,7 @@ import pytest
 from domain.errors import Broken, StoreUnavailable
 from projections.portfolio import PORTFOLIO_PROJECTOR
 from projections.rebuild import rebuild, verify
-from read_side.adapters.postgres_builder import PostgresBuild, PostgresBuilder
+from read_side.adapters.postgres_builder import BUILDER_CLASS, PostgresBuild, PostgresBuilder
 from read_side.building import Difference
 from read_side.portfolio import PORTFOLIOS, PortfolioRow, Portfolios
 from read_side.store import View
@@ -41,10 +41,22 @@ async def schemas(database_url: str) -> set[str]:
         return {name for (name,) in await cursor.fetchall()}
 
 
+async def nobody_builds(database_url: str) -> None:
+    """Return once the lock of whoever was killed is gone: its server gives that up last, after what pages wait for."""
+    held = (
+        "select 1 from pg_locks where locktype = 'advisory' and classid = %s"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        async with asyncio.timeout(60):
+            while await (await connection.execute(held, (BUILDER_CLASS,))).fetchone() is not None:
+                pass
+
+
 async def test_readers_and_projector_go_on_through_rebuilds(database_url: str) -> None:
     head = await append(database_url, *random_events(seed=7, count=500, portfolios=20), opened("A", "1"))
     async with process(database_url) as one, running(one):
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
         queries = Portfolios(one.store, one.signals)
         done, answers, written = asyncio.Event(), [0], [head]
 
@@ -52,7 +64,7 @@ async def test_readers_and_projector_go_on_through_rebuilds(database_url: str) -
             """Ask by key and by search, through prepared statements on pooled connections."""
             while not done.is_set():
                 position = written[0]
-                row = await queries.by_id("A", at_least=position)
+                row = await queries.by_id("A", at_least=position, wait=60)
                 assert row.version >= position - head + 1
                 found = await queries.search("acc-", limit=1_000)
                 assert len(found.rows) == 20
@@ -64,7 +76,7 @@ async def test_readers_and_projector_go_on_through_rebuilds(database_url: str) -
                 version += 1
                 written[0] = await append(database_url, deposited("A", version, str(version)))
 
-        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(300), asyncio.TaskGroup() as tasks:
             for work in [read] * 6 + [write]:
                 tasks.create_task(work())
             for _ in range(8):
@@ -73,7 +85,7 @@ async def test_readers_and_projector_go_on_through_rebuilds(database_url: str) -
                 assert rebuilt.differences == []
                 assert await schemas(database_url) == {"rm_portfolios"}
                 while answers[0] < before + 20:
-                    await queries.by_id("A", at_least=written[0])
+                    await queries.by_id("A", at_least=written[0], wait=60)
             done.set()
         [lag] = await one.store.lags()
         assert lag.generation == 9
@@ -84,7 +96,7 @@ async def test_verify_names_the_rows_that_differ(database_url: str) -> None:
     head = await append(database_url, opened("A", "1"), opened("B", "2"), opened("C", "3"))
     async with process(database_url) as one:
         async with running(one):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
         good = await content(database_url, PORTFOLIOS)
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
             await connection.execute("update rm_portfolios.portfolios set body = '{}' where key = 'A'")
@@ -104,12 +116,12 @@ async def test_the_live_view_goes_on_while_it_is_compared(database_url: str, mon
     head = await append(database_url, *random_events(seed=8, count=50, portfolios=5), opened("A", "1"))
     compare, compared = PostgresBuild.differences, 0
     async with process(database_url) as one, running(one):
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
 
         async def differences(build: PostgresBuild[PortfolioRow], limit: int) -> list[Difference]:
             nonlocal compared
             compared += 1
-            await one.store.wait_for(PORTFOLIOS, await append(database_url, deposited("A", 2, "3")), 10)
+            await one.store.wait_for(PORTFOLIOS, await append(database_url, deposited("A", 2, "3")), 60)
             return await compare(build, limit)
 
         monkeypatch.setattr(PostgresBuild, "differences", differences)
@@ -120,14 +132,15 @@ async def test_the_live_view_goes_on_while_it_is_compared(database_url: str, mon
 async def test_a_rebuild_killed_leaves_what_the_next_one_removes(database_url: str) -> None:
     head = await append(database_url, opened("A", "1"))
     async with process(database_url) as one, running(one):
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-c", KILLED_WHILE_BUILDING, database_url, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
         )
         assert await child.wait() == -9
         assert await schemas(database_url) == {"rm_portfolios", "rm_portfolios_v2"}
         head = await append(database_url, deposited("A", 2, "2"))
-        await one.store.wait_for(PORTFOLIOS, head, 10)
+        await one.store.wait_for(PORTFOLIOS, head, 60)
+        await nobody_builds(database_url)
         await rebuild(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url))
         assert await schemas(database_url) == {"rm_portfolios"}
 
@@ -149,4 +162,4 @@ async def test_a_view_of_another_shape_is_not_continued_but_rebuilt(database_url
             await one.store.prepare(PORTFOLIOS)
         await rebuild(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url))
         async with running(one):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)

@@ -17,7 +17,7 @@ NAMES = ("A", "B", "C", "D")
 
 
 async def reached(log: MemoryLog, position: int) -> None:
-    await log.signals.wait_for("relay/memory", position, 30)
+    await log.signals.wait_for("relay/memory", position, 60)
 
 
 def each_once(log: MemoryLog, topic: MemoryTopic) -> None:
@@ -69,7 +69,7 @@ async def test_ended_at_any_point_it_goes_on_without_a_loss_or_a_double(point: s
 
         here.at[point] = hold
         async with relaying(log, topic, following, page_size=3):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await come.wait()
     del here.at[point]
     async with relaying(log, topic, following, page_size=3):
@@ -157,7 +157,7 @@ async def test_what_is_lost_while_it_rests_is_noticed() -> None:
             published.set()
 
         topic.at["after publish"] = seen
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await published.wait()
     each_once(log, topic)
 
@@ -175,7 +175,7 @@ async def test_another_epoch_is_published_from_the_beginning() -> None:
             again.set()
 
         topic.at["after publish"] = seen
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await again.wait()
         assert topic.openings > before
     each_once(log, topic)
@@ -191,7 +191,7 @@ async def test_a_log_that_was_set_back_stops_it_until_it_has_a_new_epoch() -> No
     del log.events[4:]
     log.add("E", "F", "G")
     async with relaying(log, topic, following):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await following.said.wait()
         assert "migrate --new-epoch" in (following.error or "")
         assert following.state == "stopped"
@@ -209,7 +209,7 @@ async def reached_with(following: MemoryFollowing, log: MemoryLog) -> None:
             done.set()
 
     following.at["after save"] = look
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await done.wait()
 
 
@@ -218,7 +218,7 @@ async def test_a_topic_that_is_away_is_told_and_tried_again() -> None:
     topic.failure = Unavailable("no broker answers")
     log.add("A")
     async with relaying(log, topic, following):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await following.said.wait()
         assert (following.state, following.error) == ("stopped", "no broker answers")
         topic.failure = None
@@ -231,7 +231,7 @@ async def test_a_topic_that_is_away_is_told_and_tried_again() -> None:
 async def test_an_error_of_the_program_is_told_too() -> None:
     log, topic, following = MemoryLog(), MemoryTopic(), MemoryFollowing()
     topic.failure = ZeroDivisionError("division by zero")
-    async with relaying(log, topic, following), asyncio.timeout(30):
+    async with relaying(log, topic, following), asyncio.timeout(60):
         await following.said.wait()
     assert following.error == "division by zero"
 
@@ -249,7 +249,7 @@ async def test_events_before_one_that_cannot_be_read_are_published() -> None:
 
     damaged = Damaged(signals=log.signals, events=log.events, id=log.id)
     async with relaying(log, topic, following, history=damaged):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await following.said.wait()
         assert following.error == "event 3 cannot be read"
         assert following.at_.position == 2

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import NewPartitions
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from domain.published import message_of, origin_of
@@ -33,6 +32,7 @@ from tests.projections.relaying_kafka import (
     says,
     stands,
     verified,
+    widened,
 )
 from tests.servers.kafka import Kafka
 
@@ -135,8 +135,7 @@ async def test_partitions_added_by_hand_stop_it(database_url: str, kafka: Kafka,
         head = await fill(one, 100)
         async with relay_to(one, kafka.bootstrap_servers, topic):
             await reached(one, topic, head)
-        async with admin(kafka.bootstrap_servers) as client:
-            await client.create_partitions({topic: NewPartitions(5)})
+        await widened(kafka.bootstrap_servers, topic, 5)
         await fill(one, 100)
         async with relay_to(one, kafka.bootstrap_servers, topic):
             await says(one, topic, "has 5 partitions")

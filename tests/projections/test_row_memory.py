@@ -105,7 +105,7 @@ async def run(store: Stored, *, page_size: int, kept: int = 100_000) -> None:
     )
     task = asyncio.create_task(runner.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while store.at.position < len(store.log):
                 store.done.clear()
                 await store.done.wait()

@@ -100,7 +100,7 @@ async def test_incremental_is_rebuilt_byte_for_byte(database_url: str, page_size
     head = await append(database_url, *every_type("A.B"), *random_trades(3, 300, 7))
     async with process(database_url) as one:
         async with running(one, projector=TRANSACTION_PROJECTOR, page_size=page_size):
-            await one.store.wait_for(TRANSACTIONS, head, 30)
+            await one.store.wait_for(TRANSACTIONS, head, 60)
         incremental = await content(database_url, TRANSACTIONS)
         assert len(incremental) == head - 1 - 4
         compared = await verify(TRANSACTION_PROJECTOR, one.history, PostgresBuilder(database_url))

@@ -27,6 +27,7 @@ class Log:
     unreadable: int = 0
     failure: FoliologError | None = None
     reads: list[int] = field(default_factory=list)
+    read: asyncio.Event = field(default_factory=asyncio.Event)
     loading: asyncio.Event | None = None
     meanwhile: list[Callable[[], None]] = field(default_factory=list)
     signals: Signals = field(default_factory=Signals)
@@ -39,6 +40,7 @@ class Log:
 
     async def page(self, after: int, limit: int) -> list[Recorded]:
         self.reads.append(after)
+        self.read.set()
         await asyncio.sleep(0)
         if self.failure is not None:
             raise self.failure
@@ -57,6 +59,14 @@ class Log:
         if isinstance(self.failure, Broken):
             raise self.failure
         return {key: row for key, row in rows.items() if row is not None and row.state == "latest"}, position
+
+    async def looked_at(self, times: int) -> None:
+        """Return once it was read so many times more."""
+        goal = len(self.reads) + times
+        async with asyncio.timeout(60):
+            while len(self.reads) < goal:
+                self.read.clear()
+                await self.read.wait()
 
     def append(self, *events: Event) -> int:
         """Append as another process does; return the position before them."""

@@ -86,19 +86,20 @@ async def test_an_allocation_is_found_with_what_is_pending_and_the_version(datab
     async with following(database_url, *ALL) as (_, queries):
         portfolio = asked(percents(gold=100), percents(art=100))
         head = await append(database_url, *portfolio.collect_events())
-        row, version = await queries.of_user("1", at_least=head, wait=10)
+        row, version = await queries.of_user("1", at_least=head, wait=60)
         assert (row.allocation, len(row.pending), version) == (shares(stocks=100), 2, 4)
         head = await append(database_url, *booked(portfolio, 3))
-        row, version = await queries.of_user("1", at_least=head, wait=10)
+        row, version = await queries.of_user("1", at_least=head, wait=60)
         assert (row.allocation, len(row.pending), version) == (shares(gold=100), 1, 5)
         head = await append(database_url, deposited("1", 6, "1"))
-        assert (await queries.of_user("1", at_least=head, wait=10))[1] == 6
+        assert (await queries.of_user("1", at_least=head, wait=60))[1] == 6
 
 
 async def test_without_the_view_of_portfolios_there_is_no_version(database_url: str) -> None:
-    async with following(database_url, ALLOCATION_PROJECTOR) as (_, queries):
+    async with following(database_url, ALLOCATION_PROJECTOR) as (one, queries):
         head = await append(database_url, *asked().collect_events())
-        row, version = await queries.of_user("1", at_least=head, wait=1)
+        await one.store.wait_for(ALLOCATIONS, head, 60)
+        row, version = await queries.of_user("1", at_least=head, wait=0.05)
         assert (row.allocation, version) == (shares(stocks=100), None)
 
 
@@ -106,9 +107,9 @@ async def test_transactions_come_in_booking_order_of_one_user(database_url: str)
     async with following(database_url, *ALL) as (_, queries):
         of_one, of_other = asked(percents(z="33.3", a="66.7"), percents(stocks=100)), asked(user_id="1.")
         head = await append(database_url, *booked(of_one, 3), *of_other.collect_events())
-        assert await queries.transactions_of("1.", at_least=head, wait=10) == []
+        assert await queries.transactions_of("1.", at_least=head, wait=60) == []
         head = await append(database_url, *booked(of_one, 4))
-        rows = await queries.transactions_of("1", at_least=head, wait=10)
+        rows = await queries.transactions_of("1", at_least=head, wait=60)
         assert [(row.action, row.asset) for row in rows] == [
             (Action.SELL, "stocks"),
             (Action.BUY, "z"),
@@ -123,10 +124,10 @@ async def test_settled_waits_until_what_was_asked_for_is_booked_and_for_no_more(
     async with following(database_url, *ALL) as (one, queries):
         portfolio = asked(percents(gold=100), percents(art=100))
         head = await append(database_url, *portfolio.collect_events())
-        await one.store.wait_for(ALLOCATIONS, head, 10)
-        first = asyncio.create_task(queries.of_user("1", settled=True, at_least=3, wait=10))
-        moved = asyncio.create_task(queries.transactions_of("1", settled=True, at_least=3, wait=10))
-        everything = asyncio.create_task(queries.of_user("1", settled=True, wait=10))
+        await one.store.wait_for(ALLOCATIONS, head, 60)
+        first = asyncio.create_task(queries.of_user("1", settled=True, at_least=3, wait=60))
+        moved = asyncio.create_task(queries.transactions_of("1", settled=True, at_least=3, wait=60))
+        everything = asyncio.create_task(queries.of_user("1", settled=True, wait=60))
         await append(database_url, *asked(user_id="2").collect_events())
         await append(database_url, *booked(portfolio, 3))
         row, version = await first
@@ -141,12 +142,14 @@ async def test_settled_waits_until_what_was_asked_for_is_booked_and_for_no_more(
 
 
 async def test_what_is_still_pending_says_so(database_url: str) -> None:
-    async with following(database_url, *ALL) as (_, queries):
+    async with following(database_url, *ALL) as (one, queries):
         portfolio = asked(percents(gold=100), percents(art=100))
         head = await append(database_url, *portfolio.collect_events())
+        for view in (PORTFOLIOS, ALLOCATIONS):
+            await one.store.wait_for(view, head, 60)
         for ask in (queries.of_user, queries.transactions_of):
             with pytest.raises(RebalancePending, match="rebalances of 1: 2, the oldest from position 3"):
-                await ask("1", settled=True, at_least=head, wait=1)
+                await ask("1", settled=True, at_least=head, wait=0.05)
             with pytest.raises(RebalancePending, match="rebalances of 1: 1"):
                 await ask("1", settled=True, at_least=3, wait=0)
         assert (await queries.of_user("1", settled=True, at_least=2, wait=0))[1] == 4

@@ -23,7 +23,7 @@ from tests.projections.quoting import recorded
 
 @pytest.fixture
 async def hot(redis_url: str) -> AsyncIterator[RedisHotCopy]:
-    link, signals = guarded(connect(redis_url, timeout=1.0)), Signals()
+    link, signals = guarded(connect(redis_url, timeout=60.0)), Signals()
     signals.assume(UUID(int=1), 0, {})
     yield RedisHotCopy(link, signals)
     await link.close()

@@ -258,7 +258,7 @@ async def busy(answer: Callable[[int, str], tuple[int, str]], *whole: int) -> As
     """Run such a server; give what writes three rows to it, and the server."""
     server = Busy(answer, whole=list(whole))
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    async with listening, connect(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", 5.0) as client:
+    async with listening, connect(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", 60.0) as client:
         indexes = ElasticsearchIndexes(client, "busy", attempts=4, pause=0.001)
         index = CopyIndex("busy-notes-1-00000000", at(1), (0, 1))
         rows = changed(*(Note(position=1, key=key) for key in "ABC"))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from read_side.adapters.elasticsearch_values import indexed
@@ -31,6 +31,7 @@ def order(one: Any, other: Any) -> int:
     return int(one > other) - int(one < other)
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS)
 def test_numbers_are_in_the_order_of_their_texts(one: Decimal, other: Decimal) -> None:
     texts = indexed(Kind.NUMBER, one), indexed(Kind.NUMBER, other)
@@ -38,6 +39,7 @@ def test_numbers_are_in_the_order_of_their_texts(one: Decimal, other: Decimal) -
     assert all(isinstance(text, str) and text.isascii() for text in texts)
 
 
+@settings(deadline=None)
 @given(NUMBERS, st.integers(1, 30))
 def test_equal_numbers_have_equal_texts(number: Decimal, zeros: int) -> None:
     sign, digits, exponent = number.as_tuple()
@@ -62,6 +64,7 @@ def test_what_has_no_place_among_numbers_is_refused(number: str) -> None:
         indexed(Kind.NUMBER, Decimal(number))
 
 
+@settings(deadline=None)
 @given(MOMENTS, MOMENTS)
 def test_moments_are_in_the_order_of_their_numbers(one: datetime, other: datetime) -> None:
     assert order(indexed(Kind.MOMENT, one), indexed(Kind.MOMENT, other)) == order(one, other)

@@ -31,7 +31,7 @@ async def asked(database_url: str, events: Sequence[Event]) -> AsyncIterator[tup
     ):
         head = await append(database_url, *events)
         for view in (EXECUTIONS, BATCHES):
-            await one.store.wait_for(view, head, 20)
+            await one.store.wait_for(view, head, 60)
         batches = Batches(one.store, one.signals)
         yield Executions(one.store, one.signals, batches), batches, head
 
@@ -43,7 +43,7 @@ async def test_executions_are_found_by_id_and_listed_newest_first(database_url: 
     desk.book(ids[0])
     async with asked(database_url, desk.events) as (executions, _, head):
         for execution_id, service_id in zip(ids, (9, 3, 10, 2, 1), strict=True):
-            row, _ = await executions.by_id(execution_id, at_least=head, wait=10)
+            row, _ = await executions.by_id(execution_id, at_least=head, wait=60)
             assert (row.execution_id, row.service_id) == (execution_id, service_id)
         for missing in (0, -1, 1, ids[-1] + 1, head, 9, 2**63, 10**30):
             with pytest.raises(NotFound, match=r"\Aexecution not found\Z"):
@@ -123,10 +123,10 @@ async def test_what_reads_both_views_waits_for_both(database_url: str) -> None:
         queries = Executions(one.store, one.signals, Batches(one.store, one.signals))
         await one.store.prepare(BATCHES)
         async with running(one, projector=EXECUTION_PROJECTOR):
-            await one.store.wait_for(EXECUTIONS, head, 10)
+            await one.store.wait_for(EXECUTIONS, head, 60)
         await behind_says_so(queries, execution_id, head)
         async with running(one, projector=BATCH_PROJECTOR):
-            row, _ = await queries.by_id(execution_id, at_least=head, wait=10)
+            row, _ = await queries.by_id(execution_id, at_least=head, wait=60)
         assert row.execution_id == execution_id
 
 

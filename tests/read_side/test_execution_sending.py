@@ -69,7 +69,7 @@ class Told:
 
 async def statuses(database_url: str, desk: Desk) -> dict[int, Sending]:
     async with asked(database_url, desk.events) as (executions, _, head):
-        found = await executions.newest(limit=1_000, at_least=head, wait=10)
+        found = await executions.newest(limit=1_000, at_least=head, wait=60)
         alone = {each: (await executions.by_id(each))[1] for each in list(desk.executions)[:20]}
         assert alone == {each: found.sendings[each] for each in alone}
         return dict(found.sendings)
@@ -105,7 +105,7 @@ async def test_a_batch_on_its_way(database_url: str) -> None:
         async def sending() -> Sending:
             nonlocal head
             head = await append(database_url, *desk.events[head:])
-            found = await batches.sendings({execution_id: execution_id}, at_least=head, wait=10)
+            found = await batches.sendings({execution_id: execution_id}, at_least=head, wait=60)
             return found[execution_id]
 
         told.append(await sending())

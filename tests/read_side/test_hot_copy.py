@@ -28,12 +28,15 @@ from read_side.portfolio import PORTFOLIOS, Portfolios
 from read_side.store import Checkpoint, Page, Rows
 from tests.projections.logs import Process, append, deposited, opened, process
 from tests.projections.running import running
+from tests.read_side.waited import Waited
 
 PORTFOLIO_COUNT = 5
 
 
 @asynccontextmanager
-async def linked(redis_url: str, *, timeout: float = 1.0, breaker: Breaker | None = None) -> AsyncIterator[Link[Redis]]:
+async def linked(
+    redis_url: str, *, timeout: float = 60.0, breaker: Breaker | None = None
+) -> AsyncIterator[Link[Redis]]:
     link = guarded(connect(redis_url, timeout=timeout), breaker=breaker or Breaker(0.01, 0.05))
     try:
         yield link
@@ -78,12 +81,12 @@ async def traffic(one: Process, queries: Portfolios) -> AsyncIterator[Counted]:
             version += 1
             position = await append(one.database_url, deposited(portfolio_id, version, str(version)))
             for _ in range(5):
-                row = await queries.by_id(portfolio_id, at_least=position, wait=20)
+                row = await queries.by_id(portfolio_id, at_least=position, wait=60)
                 assert (row.version, str(row.cash)) == (version, str(version))
                 row = await queries.by_id(portfolio_id)
                 assert (row.version, str(row.cash)) == (version, str(version))
             with pytest.raises(NotFound):
-                await queries.by_id("NOBODY", at_least=position, wait=20)
+                await queries.by_id("NOBODY", at_least=position, wait=60)
             counted.add()
 
     async with asyncio.TaskGroup() as tasks:
@@ -95,7 +98,7 @@ async def traffic(one: Process, queries: Portfolios) -> AsyncIterator[Counted]:
 
 async def more(counted: Counted, rounds: int = 15) -> None:
     """Let the traffic go on for so many rounds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await counted.reach(counted.rounds + rounds)
 
 
@@ -145,14 +148,14 @@ async def test_a_copy_killed_in_traffic_answers_nothing_wrong(database_url: str,
             assert not link.reachable
             await asyncio.to_thread(until_back, own_valkey, redis_url, pid)
             await more(counted)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not link.reachable:
                 await more(counted, 1)
 
 
 def until_back(servers: EmbeddedServers, redis_url: str, killed: int) -> None:
     """Let the owner restart its server."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         servers.watch()
         with suppress(RedisError), BlockingRedis.from_url(redis_url) as client:
@@ -165,18 +168,18 @@ async def test_a_copy_that_hangs_costs_one_timeout(database_url: str, own_valkey
     redis_url = own_valkey.addresses.redis_url
     assert redis_url is not None
     head = await append(database_url, opened("A", "1"))
-    async with process(database_url) as one, linked(redis_url, timeout=0.3, breaker=Breaker(60, 60)) as link:
+    breaker = Waited(3_600, 3_600)
+    async with process(database_url) as one, linked(redis_url, timeout=0.3, breaker=breaker) as link:
         async with running(one):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
         async with Redis.from_url(redis_url) as redis:
             pid = (await redis.info("server"))["process_id"]
         queries = Portfolios(one.store, one.signals, RedisHotCopy(link, one.signals))
         os.kill(pid, signal.SIGSTOP)
         try:
-            started = asyncio.get_running_loop().time()
             for _ in range(50):
                 assert (await queries.by_id("A")).version == 1
-            assert asyncio.get_running_loop().time() - started < 2
+            assert breaker.times == 1
         finally:
             os.kill(pid, signal.SIGCONT)
 
@@ -185,7 +188,7 @@ async def test_the_copy_answers_and_only_what_it_may(database_url: str, redis_ur
     head = await append(database_url, opened("A", "1"), opened("B", "2"))
     async with process(database_url) as one, hot_copy(one, redis_url) as hot:
         async with running(one, hot=hot):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
         found = await hot.read(PORTFOLIOS, ["A", "B", "C"])
         assert found is not None
         assert (set(found.rows), found.position) == ({"A", "B"}, head)
@@ -199,13 +202,13 @@ async def test_a_rebuilt_view_is_another_copy(database_url: str, redis_url: str)
     head = await append(database_url, opened("A", "1"))
     async with process(database_url) as one, hot_copy(one, redis_url) as hot:
         async with running(one, hot=hot):
-            await one.store.wait_for(PORTFOLIOS, head, 10)
+            await one.store.wait_for(PORTFOLIOS, head, 60)
         old = (await one.store.get_many(PORTFOLIOS, ["A"])).rows["A"]
         await rebuild(PORTFOLIO_PROJECTOR, one.history, PostgresBuilder(database_url))
         one.signals.correct(PORTFOLIOS.name, await one.store.checkpoint(PORTFOLIOS))
         assert await hot.read(PORTFOLIOS, ["A"]) is None
         async with running(one, hot=hot):
-            await one.store.wait_for(PORTFOLIOS, await append(database_url, deposited("A", 2, "2")), 10)
+            await one.store.wait_for(PORTFOLIOS, await append(database_url, deposited("A", 2, "2")), 60)
         late = Page({"A": old}, Checkpoint(head, 1), head + 100)
         await hot.save_page(PORTFOLIOS, late)
         found = await hot.read(PORTFOLIOS, ["A"])

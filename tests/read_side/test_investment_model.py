@@ -115,7 +115,7 @@ async def test_postgresql_sorts_and_finds_them_the_same(database_url: str) -> No
         gone.delete(NOW)
         head = await append(database_url, *several(), *gone.collect_events())
         for sort, expected in ORDERS:
-            assert await ordered(queries, sort, at_least=head, wait=10) == expected
+            assert await ordered(queries, sort, at_least=head, wait=60) == expected
             assert await ordered(queries, sort, offset=2, limit=3) == expected[4:9]
             assert await ordered(queries, sort, offset=6) == ""
         row = await queries.by_id(model_id(1))

@@ -174,7 +174,7 @@ async def projected(database_url: str) -> AsyncIterator[tuple[Process, Orders]]:
 async def test_orders_are_found_in_the_database(database_url: str) -> None:
     async with projected(database_url) as (_, orders):
         head = await append(database_url, *MADE, *SENT, *FILLS)
-        found = await orders.of_rebalance(ID, at_least=head, wait=10)
+        found = await orders.of_rebalance(ID, at_least=head, wait=60)
         assert found.of is not None
         assert (found.row.position, found.cash_after) == (head, Decimal("74983.45"))
         assert (await orders.standing([ID], head))[ID].status is OrderStatus.OPEN
@@ -182,9 +182,9 @@ async def test_orders_are_found_in_the_database(database_url: str) -> None:
             waiting = await orders.unbooked(portfolio_id, head)
             assert (waiting and waiting.execution_id) == first
         head = await append(database_url, booked(1), parked(2, "why"))
-        waiting = await orders.unbooked("ACC-1", head, 10)
+        waiting = await orders.unbooked("ACC-1", head, 60)
         assert waiting is not None
-        found = await orders.of_rebalance(ID)
+        found = await orders.of_rebalance(ID, wait=60)
         assert found.of is not None
         assert (waiting.execution_id, waiting.order_id) == (head - 4, f"{ID}-3")
         assert (waiting.booking, waiting.booking_reason) == (Booking.PARKED, "why")
@@ -208,8 +208,8 @@ async def test_a_position_is_waited_for_in_both_views(database_url: str) -> None
         orders = Orders(one.store, one.signals, Rebalances(one.store, one.signals))
         async with running(one, projector=ORDER_PROJECTOR):
             head = await append(database_url, *MADE, *SENT)
-            await one.store.wait_for(ORDERS, head, 30)
+            await one.store.wait_for(ORDERS, head, 60)
         with pytest.raises(NotYet):
             await orders.of_rebalance(ID, wait=0.01)
         async with running(one, projector=REBALANCE_PROJECTOR):
-            assert (await orders.of_rebalance(ID, wait=30)).of is not None
+            assert (await orders.of_rebalance(ID, wait=60)).of is not None

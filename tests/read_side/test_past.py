@@ -60,7 +60,7 @@ async def test_every_version_is_the_state_right_after_its_event(database_url: st
     async with past_of(database_url, events) as (_, past):
         for portfolio_id in PORTFOLIOS:
             for version, position in versions(events, portfolio_id).items():
-                found = await past.at_version(portfolio_id, version, at_least=len(events), wait=20)
+                found = await past.at_version(portfolio_id, version, at_least=len(events), wait=60)
                 assert found.body == state_after(events[:position], portfolio_id), (portfolio_id, version)
                 assert found.version == version
 
@@ -74,13 +74,13 @@ async def test_every_time_is_the_state_after_all_that_was_recorded_by_then(datab
             position = max(recorded.position for recorded in log if recorded.recorded_at <= moment)
             for portfolio_id in PORTFOLIOS:
                 if versions(events[:position], portfolio_id):
-                    found = await past.at_time(portfolio_id, moment, wait=20)
+                    found = await past.at_time(portfolio_id, moment, wait=60)
                     assert found.body == state_after(events[:position], portfolio_id)
-                    between = await past.at_time(portfolio_id, moment + timedelta(microseconds=1), wait=20)
+                    between = await past.at_time(portfolio_id, moment + timedelta(microseconds=1), wait=60)
                     assert between.body == found.body
                 else:
                     with pytest.raises(NotFound, match="nothing was recorded by"):
-                        await past.at_time(portfolio_id, moment, wait=20)
+                        await past.at_time(portfolio_id, moment, wait=60)
 
 
 async def test_prices_are_those_known_then_however_they_are_dated(database_url: str) -> None:
@@ -91,7 +91,7 @@ async def test_prices_are_those_known_then_however_they_are_dated(database_url: 
     market.prices(day(9), A="91").update("P", day(10), sell("A", "1", "92"))
     events = market.events
     async with past_of(database_url, events) as (_, past):
-        totals = [(await past.at_version("P", version, wait=20)).body for version in range(1, 5)]
+        totals = [(await past.at_version("P", version, wait=60)).body for version in range(1, 5)]
     assert totals == [state_after(events[:position], "P") for position in (1, bought, later, len(events))]
     shown = [body.split(b",")[1] for body in totals]
     assert shown == [f'"total_value":{total}'.encode() for total in ("100.00", "100.00", "181.00", "183.00")]
@@ -131,8 +131,8 @@ async def test_it_waits_for_the_log_and_for_the_view_of_prices_and_no_longer_tha
             await past.at_version("P", 2, wait=0.05)
         assert (caught.value.view, caught.value.position, caught.value.reached) == ("prices", 2, 0)
         waiting = [
-            asyncio.create_task(past.at_version("P", 2, wait=20)),
-            asyncio.create_task(past.at_time("P", datetime.max.replace(tzinfo=UTC), at_least=3, wait=20)),
+            asyncio.create_task(past.at_version("P", 2, wait=60)),
+            asyncio.create_task(past.at_time("P", datetime.max.replace(tzinfo=UTC), at_least=3, wait=60)),
         ]
         async with running(one, projector=PRICE_PROJECTOR):
             assert (await waiting[0]).body == state_after(market.events, "P")

@@ -85,12 +85,12 @@ async def test_a_client_reads_its_own_writes(database_url: str) -> None:
     async with process(database_url) as one, running(one):
         queries = Portfolios(one.store, one.signals)
         position = await append(database_url, opened("A", "1"))
-        found_row = await queries.by_id("A", at_least=position, wait=10)
+        found_row = await queries.by_id("A", at_least=position, wait=60)
         assert (found_row.version, found_row.cash) == (1, Decimal(1))
         position = await append(database_url, deposited("A", 2, "2.50"))
-        found_row = await queries.by_id("A", at_least=position, wait=10)
+        found_row = await queries.by_id("A", at_least=position, wait=60)
         assert (found_row.version, found_row.cash) == (2, Decimal("2.50"))
-        found = await queries.search("a", Status.ACTIVE, at_least=position, wait=10)
+        found = await queries.search("a", Status.ACTIVE, at_least=position, wait=60)
         assert [(row.portfolio_id, row.version) for row in found.rows] == [("A", 2)]
         assert (await queries.in_status(Status.CLOSED)).rows == []
 
@@ -118,4 +118,4 @@ async def test_a_checkpoint_taken_back_by_a_crash_is_waited_for_again(database_u
         with pytest.raises(NotYet):
             await queries.by_id("A", at_least=position, wait=0.05)
         async with running(one):
-            assert (await queries.by_id("A", at_least=position, wait=10)).version == 1
+            assert (await queries.by_id("A", at_least=position, wait=60)).version == 1

@@ -26,7 +26,7 @@ async def priced(database_url: str, *events: Event) -> AsyncIterator[tuple[Proce
     """Run a projection of prices that has taken these events; give the queries and the head of the log."""
     async with process(database_url) as one, running(one, projector=PRICE_PROJECTOR):
         head = await append(database_url, *events) if events else 0
-        await one.store.wait_for(PRICES, head, 30)
+        await one.store.wait_for(PRICES, head, 60)
         yield one, Prices(one.store, one.signals), head
 
 
@@ -46,7 +46,7 @@ def test_what_is_shown_is_exact_to_the_byte() -> None:
 async def test_the_latest_are_listed_the_last_recorded_first_page_by_page(database_url: str) -> None:
     events = uploaded(1, {"A": "1", "B": "1", "C": "1"}), uploaded(2, {"B": "2"}, hour(1)), uploaded(3, {"C": "3"})
     async with priced(database_url, *events) as (_, prices, head):
-        first = await prices.list_latest(limit=2, at_least=head, wait=10)
+        first = await prices.list_latest(limit=2, at_least=head, wait=60)
         assert shown(first.rows) == [("C", "3", 3), ("B", "2", 2)]
         second = await prices.list_latest(limit=2, cursor=first.next)
         assert (shown(second.rows), second.next) == ([("A", "1", 1)], None)
@@ -65,7 +65,7 @@ async def test_the_prices_of_every_position_are_those_that_were_known_then(datab
     events = random_quotes(seed, 60)
     async with priced(database_url, *events) as (_, prices, head):
         for position in range(head + 1):
-            known = await prices.at(CONFUSABLE, position, wait=10)
+            known = await prices.at(CONFUSABLE, position, wait=60)
             assert known == known_after(events[:position]), position
         assert await prices.at((), head) == {}
         assert await prices.at(["NONE"], head) == {}
@@ -94,7 +94,7 @@ class Moving:
         found = await self.one.store.search(view, search)
         if self.then:
             then, self.then = self.then, []
-            await self.one.store.wait_for(PRICES, await append(self.one.database_url, *then), 10)
+            await self.one.store.wait_for(PRICES, await append(self.one.database_url, *then), 60)
         return found
 
     def __getattr__(self, name: str) -> Any:

@@ -33,7 +33,7 @@ async def test_rebalances_are_found_with_their_runs(database_url: str) -> None:
     async with process(database_url) as one, running(one, projector=REBALANCE_PROJECTOR):
         queries = Rebalances(one.store, one.signals)
         head = await append(database_url, *first, *second, *third)
-        run, row = await queries.by_id(made(second)[0], at_least=head, wait=10)
+        run, row = await queries.by_id(made(second)[0], at_least=head, wait=60)
         assert (run.run_id, row.portfolio_id) == (run_id(2), "B")
 
         found = await queries.newest()
@@ -62,7 +62,7 @@ async def test_an_operation_is_found_with_its_failures(database_url: str) -> Non
         queries = Rebalances(one.store, one.signals)
         async with running(one, projector=REBALANCE_PROJECTOR):
             head = await append(database_url, *run.collect_events())
-            operation, failures = await queries.operation(run.run_id, at_least=head, wait=10)
+            operation, failures = await queries.operation(run.run_id, at_least=head, wait=60)
             assert (operation.finished, operation.failed, failures) == (True, 2, (failure("A"), failure("B")))
             for beside in (queries.operation(failures_key(run.run_id)), queries.by_id(failures_key(run.run_id))):
                 with pytest.raises(NotFound):
@@ -82,7 +82,7 @@ async def test_what_is_none_or_behind_says_so(database_url: str) -> None:
         queries = Rebalances(one.store, one.signals)
         async with running(one, projector=REBALANCE_PROJECTOR):
             head = await append(database_url, *events)
-            await one.store.wait_for(REBALANCES, head, 10)
+            await one.store.wait_for(REBALANCES, head, 60)
         for missing in ("", "x", "..", "a/b", "\0", "\ud800", "f" * 24, run_id(1)):
             with pytest.raises(NotFound):
                 await queries.by_id(missing)

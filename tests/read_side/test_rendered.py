@@ -41,6 +41,7 @@ from tests.domain.portfolios import buy, fee
 from tests.projections.market import Market, day
 from tests.projections.quoting import known_after
 from tests.read_side.test_states import row_of
+from tests.read_side.waited import Waited
 from tests.write_side.stores import by
 
 NOON = 1_750_000_000 // DAY * DAY + DAY / 2
@@ -49,9 +50,9 @@ SECONDS = {"state": 300, "positions": 60, "weights": 300, "analytics": 900}
 
 @asynccontextmanager
 async def copy_in(
-    redis_url: str, *, timeout: float = 1.0, clock: float = NOON, settings: str = ""
+    redis_url: str, *, timeout: float = 60.0, breaker: Breaker | None = None, clock: float = NOON, settings: str = ""
 ) -> AsyncIterator[RedisRendered]:
-    link = guarded(connect(redis_url, timeout=timeout), breaker=Breaker(0.01, 0.05))
+    link = guarded(connect(redis_url, timeout=timeout), breaker=breaker or Breaker(0.01, 0.05))
     copy = RedisRendered(link, settings=settings, clock=lambda: clock)
     try:
         yield copy
@@ -73,7 +74,7 @@ async def written(copy: RedisRendered) -> None:
     """Wait until what was put before is written: this is, and it goes in order."""
     mark = Rendered(b"mark", Stamp(next(_marks), 0))
     copy.put("state", "MARK", mark)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await copy.get("state", "MARK") != mark:
             pass
 
@@ -132,7 +133,7 @@ async def test_the_keys_of_the_seed_hold_nothing_but_json_with_its_lifetime_and_
             key = f"portfolio:P:{what}"
             assert await redis.get(key) == bodies[what] == world.expected()[what]
             for each in (key, f"{key}:stamp"):
-                assert seconds - 10 < await redis.ttl(each) <= seconds
+                assert seconds - 50 < await redis.ttl(each) <= seconds
             stamp = await redis.get(f"{key}:stamp")
             assert isinstance(stamp, bytes)
             assert stamp.endswith(b" 0000000000000000002 0000000000000000003")
@@ -147,8 +148,8 @@ async def test_analytics_do_not_outlive_the_utc_day_and_the_others_do(redis_url:
         for what in ("state", "analytics"):
             copy.put(what, "P", Rendered(b"{}", Stamp(1, 0)))
         await written(copy)
-        assert 290 < await redis.ttl("portfolio:P:state") <= 300
-        assert seconds - 10 < await redis.ttl("portfolio:P:analytics") <= seconds
+        assert 250 < await redis.ttl("portfolio:P:state") <= 300
+        assert seconds - 50 < await redis.ttl("portfolio:P:analytics") <= seconds
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -206,7 +207,7 @@ async def test_a_key_that_was_lost_alone_is_missing_and_written_again(redis_url:
         copy.put("weights", "P", rendered)
         await written(copy)
         assert await copy.get("weights", "P") == rendered
-        assert 290 < await redis.ttl("portfolio:P:weights") <= 300
+        assert 250 < await redis.ttl("portfolio:P:weights") <= 300
 
 
 async def test_bytes_of_somebody_else_under_our_keys_are_not_used(redis_url: str) -> None:
@@ -247,19 +248,23 @@ async def test_a_copy_flushed_or_robbed_answers_nothing_wrong(redis_url: str) ->
 
 
 @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_copy_killed_or_hanging_answers_the_same_and_soon(own_valkey: EmbeddedServers, fate: int) -> None:
+async def test_a_copy_killed_or_hanging_answers_the_same_and_is_waited_for_once_at_most(
+    own_valkey: EmbeddedServers, fate: int
+) -> None:
     redis_url = own_valkey.addresses.redis_url
     assert redis_url is not None
     async with Redis.from_url(redis_url) as redis:
         pid = (await redis.info("server"))["process_id"]
-    async with copy_in(redis_url, timeout=0.2) as copy:
+    breaker = Waited(0.01, 0.05)
+    async with copy_in(redis_url, timeout=0.2, breaker=breaker) as copy:
         world = begun(copy)
         await world.append(*world.market.events)
         await changing(world, 3)
+        before = breaker.times
         os.kill(pid, fate)
         try:
-            async with asyncio.timeout(5):
-                await changing(world, 30)
+            await changing(world, 30)
+            assert breaker.times - before <= 1
         finally:
             if fate == signal.SIGSTOP:
                 os.kill(pid, signal.SIGCONT)

@@ -40,7 +40,7 @@ async def test_securities_are_found_by_id_ticker_and_name(database_url: str) -> 
             *named("MSFT", "Microsoft"),
             *named("X", "Größe"),
         )
-        row = await queries.by_id("AAPL", at_least=head, wait=10)
+        row = await queries.by_id("AAPL", at_least=head, wait=60)
         assert (row.name, row.version, row.named) == ("Apple Inc.", 2, 1)
         rows = await queries.by_ids(["X", "MSFT", "NONE", "\0", "X"])
         assert {key: row.name for key, row in rows.items()} == {"X": "Größe", "MSFT": "Microsoft"}

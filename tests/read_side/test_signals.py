@@ -54,17 +54,17 @@ async def test_who_waits_in_vain_leaves_nothing_behind() -> None:
 
 async def test_a_killed_listening_connection_loses_nothing(database_url: str) -> None:
     async with process(database_url) as one, running(one):
-        await one.store.wait_for(PORTFOLIOS, await append(database_url, opened("A", "1")), 10)
+        await one.store.wait_for(PORTFOLIOS, await append(database_url, opened("A", "1")), 60)
         for version in range(2, 6):
             async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as operator:
                 killed = await operator.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    "select pg_terminate_backend(pid, 60_000) from pg_stat_activity"
                     " where application_name = 'foliolog-listener' and datname = current_database()"
                 )
                 assert await killed.fetchall() == [(True,)]
             head = await append(database_url, deposited("A", version, "1"))
-            await one.store.wait_for(PORTFOLIOS, head, 10)
-            async with asyncio.timeout(10):
+            await one.store.wait_for(PORTFOLIOS, head, 60)
+            async with asyncio.timeout(60):
                 while not await listening(database_url):
                     await one.store.checkpoint(PORTFOLIOS)
 
@@ -85,7 +85,7 @@ async def test_events_without_a_notification_are_found_by_the_poll(database_url:
                 "insert into es.stored_events (originator_id, originator_version, topic, state)"
                 " values ('stock/1', 1, 'topic', '')"
             )
-        assert await one.signals.wait_for_head(1, 10)
+        assert await one.signals.wait_for_head(1, 60)
 
 
 async def test_a_listener_starts_with_what_is_there(database_url: str) -> None:
@@ -104,11 +104,11 @@ async def test_a_log_that_is_being_restored_is_not_there_yet(database_url: str) 
                 "select 1 from pg_stat_activity where application_name = 'foliolog-listener'"
                 " and datname = current_database() and state = 'idle' and query_start > %s"
             )
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await (await operator.execute(read, (since,))).fetchone() is None:
                     pass
             await operator.execute("insert into app.log (epoch) values (%s)", (epoch,))
-        assert await one.signals.wait_for_head(await append(database_url, opened("A", "1")), 10)
+        assert await one.signals.wait_for_head(await append(database_url, opened("A", "1")), 60)
 
 
 class Failing(Signals):
@@ -130,10 +130,10 @@ async def test_a_listener_that_fails_tells_it_and_goes_on(database_url: str) -> 
     try:
         with capture_logs() as logs:
             signals.failures = 2
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while signals.failures:
                     await listening(database_url)
-            assert await signals.wait_for_head(await append(database_url, opened("A", "1")), 10)
+            assert await signals.wait_for_head(await append(database_url, opened("A", "1")), 60)
         assert [(each["event"], each["log_level"]) for each in logs] == [("listener failed", "error")] * 2
     finally:
         await listener.close()

@@ -110,7 +110,7 @@ async def world(processes: int = 1) -> AsyncIterator[World]:
             await table.close()
 
 
-async def ask(states: States, what: str, portfolio_id: str, at_least: int = 0, wait: float = 5) -> Rendered:
+async def ask(states: States, what: str, portfolio_id: str, at_least: int = 0, wait: float = 60) -> Rendered:
     rendered: Rendered = await getattr(states, what)(portfolio_id, at_least=at_least, wait=wait)
     return rendered
 
@@ -149,7 +149,7 @@ async def test_a_price_that_arrives_while_the_shared_copy_is_looked_up_is_in_the
     async with world(processes=2) as one:
         head = await one.append(*HELD.events)
         await ask(one.states[0], what, "P", head)
-        await one.tables[1].reach(head, 5)
+        await one.tables[1].reach(head, 60)
         one.shelf.meanwhile.append(lambda: one.append_now(*Market().prices(day(2), A="77").events))
         found = await ask(one.states[1], what, "P", head)
         assert found.body == one.expected(what, "P")

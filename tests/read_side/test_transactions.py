@@ -99,7 +99,7 @@ async def every_page(queries: Transactions, portfolio_id: str, limit: int, **ask
     rows: list[TransactionRow] = []
     cursor = None
     while True:
-        found = await queries.of_portfolio(portfolio_id, limit=limit, cursor=cursor, wait=10, **asked)
+        found = await queries.of_portfolio(portfolio_id, limit=limit, cursor=cursor, wait=60, **asked)
         assert len(found.rows) <= limit
         rows += found.rows
         cursor = found.next
@@ -145,7 +145,7 @@ async def test_both_ends_of_a_time_are_included_in_every_offset(database_url: st
     async with projected(database_url, *every_type()) as (queries, head):
         third = NOW + timedelta(minutes=2)
         for at in (third, third.astimezone(timezone(timedelta(hours=5, minutes=30)))):
-            found = await queries.of_portfolio("ACC-1", earliest=at, latest=at, at_least=head, wait=10)
+            found = await queries.of_portfolio("ACC-1", earliest=at, latest=at, at_least=head, wait=60)
             assert [row.transaction_type for row in found.rows] == [TransactionType.BUY]
         tick = timedelta(microseconds=1)
         found = await queries.of_portfolio("ACC-1", earliest=third - tick, latest=third - tick, at_least=head)
@@ -156,13 +156,13 @@ async def test_a_portfolio_without_transactions_is_an_empty_list_and_an_unknown_
     database_url: str,
 ) -> None:
     async with projected(database_url, opened("A", "0"), opened("B", "1")) as (queries, head):
-        found = await queries.of_portfolio("A", at_least=head, wait=10)
+        found = await queries.of_portfolio("A", at_least=head, wait=60)
         assert (found.rows, found.next) == ([], None)
-        assert len((await queries.of_portfolio("B", at_least=head, wait=10)).rows) == 1
-        assert (await queries.of_portfolio("B", instrument_id="AAPL", at_least=head, wait=10)).rows == []
+        assert len((await queries.of_portfolio("B", at_least=head, wait=60)).rows) == 1
+        assert (await queries.of_portfolio("B", instrument_id="AAPL", at_least=head, wait=60)).rows == []
         for missing in ("C", "", "..", "a/b", "\0", "\ud800", "x" * 101):
             with pytest.raises(NotFound):
-                await queries.of_portfolio(missing, at_least=head, wait=10)
+                await queries.of_portfolio(missing, at_least=head, wait=60)
 
 
 async def test_either_view_behind_is_waited_for_and_never_an_unknown_portfolio(database_url: str) -> None:
@@ -177,20 +177,20 @@ async def test_either_view_behind_is_waited_for_and_never_an_unknown_portfolio(d
             await queries.of_portfolio("A", at_least=head, wait=0.01)
         assert behind.value.view == "transactions"
         async with running(one, projector=TRANSACTION_PROJECTOR):
-            await one.store.wait_for(TRANSACTIONS, head, 10)
+            await one.store.wait_for(TRANSACTIONS, head, 60)
             with pytest.raises(NotYet) as behind:
                 await queries.of_portfolio("A", at_least=head, wait=0.01)
             assert behind.value.view == "portfolios"
             async with running(one):
-                assert (await queries.of_portfolio("A", at_least=head, wait=10)).rows == []
+                assert (await queries.of_portfolio("A", at_least=head, wait=60)).rows == []
 
 
 async def test_the_cursor_of_another_portfolio_is_refused(database_url: str) -> None:
     async with projected(database_url, *every_type("A"), *every_type("B")) as (queries, head):
-        found = await queries.of_portfolio("A", limit=3, at_least=head, wait=10)
+        found = await queries.of_portfolio("A", limit=3, at_least=head, wait=60)
         for cursor in (found.next, "W10", "WyItcG9ydGZvbGlvX2lkIiwiXHUwMDAwIiwiQS8xIl0"):
             with pytest.raises(Invalid):
-                await queries.of_portfolio("B", cursor=cursor, at_least=head, wait=10)
+                await queries.of_portfolio("B", cursor=cursor, at_least=head, wait=60)
 
 
 ROWS_OF_A_LARGE_VIEW = """

@@ -12,7 +12,7 @@ PATH = "/api/v2/executions"
 
 
 @contextmanager
-def asking(url: str, timeout: float = 30) -> Iterator[httpx2.Client]:
+def asking(url: str, timeout: float | httpx2.Timeout = 60) -> Iterator[httpx2.Client]:
     """Ask what is at this address while the block runs."""
     with httpx2.Client(base_url=url, timeout=timeout, trust_env=False) as made:
         yield made

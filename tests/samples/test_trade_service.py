@@ -165,7 +165,7 @@ def test_it_is_a_process_with_data_and_a_switch(tmp_path: Path) -> None:
             assert [ask(client, 9).status_code for _ in range(2)] == [500, 200]
             assert portfolio_of(ask(client, 10))["portfolioId"] == "all"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_it_is_a_process_with_data_and_a_switch(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_served_is_a_sentence(argument: str, wrong: str) -> None:
-    said, error = (process := started("--port=0", argument)).communicate(timeout=30)
+    said, error = (process := started("--port=0", argument)).communicate(timeout=60)
     assert process.returncode == 1
     assert said == ""
     assert wrong in error

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from samples.demo.market import Chance
@@ -74,6 +74,7 @@ _HALF = Fraction("0.000000005")
 _QUANTITIES = st.decimals("0.00000001", "99999999.99999999", places=8)
 
 
+@settings(deadline=None)
 @given(_QUANTITIES, st.integers(1, 12), st.text(max_size=3))
 def test_the_parts_of_a_quantity_are_whole_shares_and_make_it_up(quantity: Decimal, parts: int, seed: str) -> None:
     result = split(quantity, parts, Chance(seed))
@@ -83,6 +84,7 @@ def test_the_parts_of_a_quantity_are_whole_shares_and_make_it_up(quantity: Decim
     assert len(result) == min(parts, ceil(quantity))
 
 
+@settings(deadline=None)
 @example(Decimal("99999999.99999999"), Decimal("12345678.12345679"), Decimal("0"), 1)
 @given(_QUANTITIES, _QUANTITIES, st.decimals("0", "0.99", places=4), st.integers(1, 4))
 def test_prices_move_by_no_more_than_the_slippage_and_amounts_are_exact(

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 
+from api.embedded.process import wait_until
 from api.orphans import PARENT
+from tests.servers.ports import free_port, listened_to
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+PATIENCE = 240.0
+"""Seconds for a start or an end, on a machine that does much else."""
 
 
 @dataclass
@@ -62,7 +58,7 @@ class Application:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -81,21 +77,22 @@ class Application:
         return (self.data_dir.parent / "application.log").read_text(errors="replace")
 
     def kill(self) -> None:
-        """kill -9 of the process that was started."""
+        """kill -9 of the process that was started; returns when none of those under it is at its port."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
+        assert wait_until(lambda: not listened_to(self.port), PATIENCE), "a process outlives its parent"
 
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
     def child(self, word: str) -> int:
         """Return the id of a process under it whose command line contains the word, once there is one."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while not (found := self.children(word)):
             if time.monotonic() > deadline:
                 raise AssertionError(f"no process with {word!r} under the application:\n{self.log()[-4000:]}")
@@ -115,9 +112,11 @@ def _mortal() -> dict[str, str]:
 
 def _below(pid: int) -> list[int]:
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *_below(int(child))]
+    with suppress(OSError):  # it has ended meanwhile
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with suppress(OSError):  # threads come and go
+                for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                    found += [int(child), *_below(int(child))]
     return found
 
 
@@ -156,4 +155,4 @@ def projector(**environment: str) -> Iterator[int]:
         yield process.pid
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE)

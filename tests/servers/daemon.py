@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,8 +16,10 @@ from typing import Self
 from api.embedded.identity import Identity, current
 from api.embedded.process import Child, Spawner, last_words, open_log, wait_until
 from tests.servers import guard
+from tests.servers.ports import ports_of
 
 PATIENCE = 240.0  # seconds for a start on a busy machine
+_END = 60.0  # seconds for processes to stop or to end that were told to
 
 
 class Daemon:
@@ -36,7 +36,7 @@ class Daemon:
     def __init__(self, folder: Path, ports: Sequence[int] = ()) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.ports = list(ports) or _ports(self.folder / "ports", self.needs_ports)
+        self.ports = list(ports) or ports_of(self, self.folder / "ports", self.needs_ports)
         self.log = self.folder / "server.log"
         self._spawner: Spawner | None = None
         self._guard: Child | None = None
@@ -117,7 +117,7 @@ class Daemon:
             if self._guard.poll() is None:
                 os.killpg(pid, signal.SIGKILL)
                 self._guard.wait()
-            assert wait_until(lambda: not members(pid), 20), f"{self.name} outlives a kill"
+            assert wait_until(lambda: not members(pid), _END), f"{self.name} outlives a kill"
         if self._spawner is not None:
             self._spawner.close()
         self._guard = self._spawner = None
@@ -131,14 +131,14 @@ class Daemon:
         """Let it do nothing and keep its connections, as a machine that swaps or a pause of its garbage collector."""
         os.killpg(self.pid, signal.SIGSTOP)
         os.kill(self.pid, signal.SIGCONT)  # the guard alone goes on, to hear of its owner's death
-        assert wait_until(self._frozen, 10), f"{self.name} does not freeze"
+        assert wait_until(self._frozen, _END), f"{self.name} does not freeze"
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""
         os.killpg(self.pid, signal.SIGCONT)
 
     def _frozen(self) -> bool:
-        return all(state == "T" for pid, state in members(self.pid).items() if pid != self.pid)
+        return all(map(still, members(self.pid).keys() - {self.pid}))
 
     def run(self, *command: str | Path) -> None:
         """Run one of its tools to the end, into its log; raises RuntimeError when that fails."""
@@ -178,28 +178,10 @@ def members(group: int) -> dict[int, str]:
     return found
 
 
-def _ports(path: Path, count: int) -> list[int]:
-    """Free ports of 127.0.0.1 that no outgoing connection gets (below the ephemeral ones), the last time's if can be.
-
-    The file keeps them, so that who starts the folder's server anew finds it at the same place.
-    """
-    kept = [int(word) for word in path.read_text().split()] if path.exists() else []
-    if len(kept) == count and all(map(_free, kept)):
-        return kept
-    found: set[int] = set()
-    while len(found) < count:
-        port = random.randrange(20_000, 32_000)
-        if _free(port):
-            found.add(port)
-    path.write_text(" ".join(map(str, found)))
-    return list(found)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def still(pid: int) -> bool:
+    """Return whether no thread of a process goes on (Linux): each stops by itself, the first not always the last."""
+    states = []
+    for name in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            states.append(Path(f"/proc/{pid}/task/{name}/stat").read_text().rpartition(")")[2].split()[0])
+    return set(states) <= set("TtZX")

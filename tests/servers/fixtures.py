@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from redis import Redis
 
 from api.embedded import EmbeddedServers
+from api.embedded.process import wait_until
 from migrations import migrate
 from postgres.sessions import Connection
 
@@ -38,6 +39,21 @@ class Servers:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             connection.execute(statement)
 
+    def until_left(self, name: str) -> None:
+        """Return when no session is in the database: one that was closed is there until the server has heard of it."""
+        there = "select 1 from pg_stat_activity where datname = %s"
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            assert wait_until(lambda: connection.execute(there, [name]).fetchone() is None, 240)
+
+    def drop(self, name: str) -> None:
+        """Drop a database, however long those that are in it take to be ended: the server waits five seconds."""
+        end = "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s"
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(f"alter database {name} allow_connections false")
+            connection.execute(end, [name])
+            self.until_left(name)
+            connection.execute(f"drop database {name} with (force)")
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -49,6 +65,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         found = Servers(addresses.database_url, addresses.redis_url)
         found.admin("create database migrated")
         migrate(found.database("migrated"))
+        found.admin("alter database migrated allow_connections false")  # none ever stands in the way of a copy
+        found.until_left("migrated")
         yield found
 
 
@@ -59,7 +77,7 @@ def _migrated(servers: Servers) -> Iterator[str]:
     with psycopg.connect(servers.database(name), autocommit=True) as connection:
         connection.execute("update app.log set epoch = gen_random_uuid()")
     yield servers.database(name)
-    servers.admin(f"drop database {name} with (force)")
+    servers.drop(name)
 
 
 @pytest.fixture
@@ -82,7 +100,7 @@ def empty_database_url(servers: Servers) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     servers.admin(f"create database {name}")
     yield servers.database(name)
-    servers.admin(f"drop database {name} with (force)")
+    servers.drop(name)
 
 
 @pytest.fixture

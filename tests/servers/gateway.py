@@ -50,14 +50,14 @@ class Gateway:
         listens = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listens,), name="gateway", daemon=True)
         self._thread.start()
-        assert listens.wait(30)
+        assert listens.wait(60)
 
     def stop(self) -> None:
         """Cut all connections and end; nothing if it was not started."""
         if self._loop is None or self._stopping is None or self._thread is None:
             return
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(30)
+        self._thread.join(60)
         self._loop = self._stopping = self._thread = None
 
     def _run(self, listens: threading.Event) -> None:

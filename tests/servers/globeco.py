@@ -17,11 +17,12 @@ class Globeco:
     """What the services know, by path; ``answers`` are given before that, in order, whatever is asked.
 
     An answer is a status with a body (bytes as they are, anything else as JSON), or ``None``: no answer at all until
-    the server ends. ``asked`` are the paths of all questions.
+    the server ends; so are the paths in ``silent``. ``asked`` are the paths of all questions.
     """
 
     known: dict[str, Any] = field(default_factory=dict)
     answers: deque[tuple[int, Any] | None] = field(default_factory=deque)
+    silent: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     most_at_once: int = 0
     port: int = 0
@@ -55,7 +56,7 @@ class Globeco:
                 self._open += 1
                 self.most_at_once = max(self.most_at_once, self._open)
                 await asyncio.sleep(0)
-                told = self.answers.popleft() if self.answers else self._of(path)
+                told = None if path in self.silent else self.answers.popleft() if self.answers else self._of(path)
                 self._open -= 1
                 if told is None:
                     await reader.read()

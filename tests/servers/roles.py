@@ -18,8 +18,9 @@ import httpx2
 from api.embedded.process import wait_until
 from api.orphans import PARENT
 from tests.servers.application import ROOT, _below, _command
-from tests.servers.daemon import _ports
+from tests.servers.daemon import still
 from tests.servers.gateway import Gateway
+from tests.servers.ports import ports_of
 
 ALL: Final[Mapping[str, int]] = MappingProxyType({"commands": 2, "queries": 2, "projector": 2, "worker": 2, "relay": 2})
 """How many processes there are of each role."""
@@ -32,7 +33,7 @@ class Process:
 
     def __init__(self, role: str, number: int, folder: Path) -> None:
         self.name, self.role = f"{role}-{number}", role
-        self.port = _ports(folder / f"{self.name}.port", 1)[0] if role in ("commands", "queries") else 0
+        self.port = ports_of(self, folder / f"{self.name}.port", 1)[0] if role in ("commands", "queries") else 0
         self.log = folder / f"{self.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,11 +85,12 @@ class Process:
         """kill -9."""
         os.kill(self.pid, signal.SIGKILL)
         assert self._process is not None
-        self._process.wait(30)
+        self._process.wait(PATIENCE)
 
     def freeze(self) -> None:
         """Let it do nothing and keep its connections."""
         os.kill(self.pid, signal.SIGSTOP)
+        assert wait_until(lambda: still(self.pid), PATIENCE), f"{self.name} does not freeze"
 
     def thaw(self) -> None:
         """Let it go on after ``freeze``."""
@@ -100,7 +102,7 @@ class Process:
             self.thaw()
             self._process.terminate()
 
-    def stopped(self, seconds: float = 30.0) -> int | None:
+    def stopped(self, seconds: float = PATIENCE) -> int | None:
         """Wait for its end and return its exit code; kill it after so many seconds. None if it never was."""
         if self._process is None:
             return None

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from tests.api.embedded.support import eventually, processes_under
-from tests.servers.application import ROOT
+from tests.servers.application import PATIENCE, ROOT
 from tests.servers.elasticsearch import Elasticsearch
 from tests.servers.java import Missing
 from tests.servers.kafka import Kafka
@@ -38,13 +38,13 @@ def test_the_servers_are_said_one_by_one_and_end_with_the_command(tmp_path: Path
                 connection.execute("select 1")
             with Redis.from_url(places["REDIS_URL"]) as redis:
                 assert redis.ping()
-            assert httpx2.get(f"{places['ELASTICSEARCH_URL']}/_cluster/health").status_code == 200
+            assert httpx2.get(f"{places['ELASTICSEARCH_URL']}/_cluster/health", timeout=60).status_code == 200
             assert places["KAFKA_BOOTSTRAP_SERVERS"].startswith("127.0.0.1:")
             second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
             assert (second.returncode, second.stdout) == (1, "")
             assert "is in use by process" in second.stderr
             running.send_signal(signal.SIGTERM)
-            assert running.wait(60) == 0
+            assert running.wait(PATIENCE) == 0
         finally:
             running.kill()
     eventually(lambda: not processes_under(tmp_path))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
 from elasticsearch import AsyncElasticsearch
 
 from tests.api.embedded.support import eventually
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 
 
 async def make(server: Kafka, topic: str) -> None:
-    """Make a topic of one partition."""
+    """Make a topic of one partition, as soon as the server's controller knows of a broker for it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=server.bootstrap_servers)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+        wanted = [NewTopic(topic, num_partitions=1, replication_factor=1)]
+        async with asyncio.timeout(60):
+            while (await admin.create_topics(wanted)).topic_errors[0][1] not in (0, TopicAlreadyExistsError.errno):
+                pass
     finally:
         await admin.close()
 
@@ -69,7 +73,7 @@ async def test_kafka_keeps_its_records_over_a_kill_and_a_pause(own_kafka: Kafka,
     own_kafka.freeze()
     assert not own_kafka.answers()
     own_kafka.thaw()
-    assert own_kafka.answers()
+    eventually(own_kafka.answers)
     own_kafka.kill()
     assert not own_kafka.running()
     own_kafka.start()
@@ -82,7 +86,7 @@ async def test_elasticsearch_keeps_its_documents_over_a_kill_and_a_pause(own_ela
     own_elasticsearch.freeze()
     assert not own_elasticsearch.answers()
     own_elasticsearch.thaw()
-    assert own_elasticsearch.answers()
+    eventually(own_elasticsearch.answers)
     own_elasticsearch.kill()
     assert not own_elasticsearch.running()
     own_elasticsearch.start()

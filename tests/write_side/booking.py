@@ -189,7 +189,7 @@ class Followed(Desk):
 
     async def settled(self) -> None:
         """Return once everything that is in the log now is done."""
-        await self.signals.wait_for("work/bookings", await self.memory.head(), 30)
+        await self.signals.wait_for("work/bookings", await self.memory.head(), 60)
         assert self.work.kept == {}
 
     async def replay(self) -> None:

@@ -54,7 +54,7 @@ class Log:
 
     async def reached(self, position: int) -> None:
         """Return once the checkpoint is there."""
-        await self.signals.wait_for(f"work/{POLICY}", position, 30)
+        await self.signals.wait_for(f"work/{POLICY}", position, 60)
 
     async def _act(self, recorded: Recorded, context: Context) -> None:
         self.acted.append((recorded.stream.partition("/")[2], recorded.version))

@@ -92,10 +92,10 @@ class Desk:
 
     @asynccontextmanager
     async def member(self, *, settings: dict[str, Any] | None = None, **options: Any) -> AsyncIterator[GroupFollower]:
-        """Take part in this process."""
+        """Take part in this process, which nobody misses while it is slow."""
         follower = GroupFollower(
             policy=options.pop("policy", self.policy()),
-            group=self.topic.members(**settings or {}),
+            group=self.topic.members(**{"session_timeout_ms": 60_000} | (settings or {})),
             work=options.pop("work", PostgresWork(self.reading.pool.connection)),
             history=self.one.log,
             **{"first_pause": 0.01, "beat": 0.1} | options,

@@ -57,7 +57,7 @@ def pids(folder: Path) -> list[int]:
 
 
 async def started(folder: Path) -> list[int]:
-    assert await asyncio.to_thread(wait_until, lambda: bool(pids(folder)), 30)
+    assert await asyncio.to_thread(wait_until, lambda: bool(pids(folder)), 60)
     return pids(folder)
 
 
@@ -69,11 +69,11 @@ async def ignores_sigterm(pid: int) -> None:
         ignored = next(line for line in status.splitlines() if line.startswith("SigIgn"))
         return bool(int(ignored.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
-    assert await asyncio.to_thread(wait_until, ignores, 30)
+    assert await asyncio.to_thread(wait_until, ignores, 60)
 
 
 async def gone(*numbers: int) -> bool:
-    return await asyncio.to_thread(wait_until, lambda: not any(map(alive, numbers)), 30)
+    return await asyncio.to_thread(wait_until, lambda: not any(map(alive, numbers)), 60)
 
 
 async def _run(folder: Path, command: str) -> None:

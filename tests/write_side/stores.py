@@ -68,7 +68,7 @@ def once(key: str, request: bytes = b"request", *, caller: str = "tester") -> Co
 @asynccontextmanager
 async def event_store(database_url: str, *, append_url: str | None = None, **options: Any) -> AsyncIterator[Store]:
     """Run an event store on a migrated database; ``append_url`` is another way to it for the appender."""
-    limit = options.pop("limit", 10.0)
+    limit = options.pop("limit", 60.0)
     appender = Appender(connect=lambda: connect(append_url or database_url), limit=limit)
     async with AsyncConnectionPool(database_url, min_size=1, max_size=4, kwargs={"autocommit": True}) as pool:
         log = PostgresLog(pool, appender)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from api.embedded.process import wait_until
 from tests.architecture.tree import ROOT
 from tests.write_side.running_cli import LOOPS, NAME, alive, gone, ignores_sigterm, pids, publish, sample, started
 from write_side.adapters import cli_wrapper
@@ -46,7 +47,7 @@ async def test_it_ends_with_its_parent_and_leaves_no_result(
     process.kill()
     await asyncio.to_thread(process.communicate)
     assert await gone(*processes)
-    cli = LocalAccountingCli(tmp_path, "true", wait=10)
+    cli = LocalAccountingCli(tmp_path, "true", wait=60)
     assert await cli.kept(7, 1, NAME) is None
     async with cli.alone():
         assert (await cli.run(7, 2, NAME)).exit_code == 0
@@ -72,12 +73,38 @@ async def test_stopped_from_outside_it_has_not_ended(tmp_path: Path, both: bool)
     async with cli.alone():
         running = asyncio.create_task(cli.run(7, 1, NAME))
         processes = await started(tmp_path)
-        for pid in reversed(processes) if both else processes[:1]:
-            os.kill(pid, signal.SIGTERM)
+        # All at once: held, the process around the CLI does not see it end before its own signal has come.
+        sent = [signal.SIGSTOP, signal.SIGTERM, signal.SIGCONT] if both else [signal.SIGTERM]
+        for number in sent:
+            os.kill(processes[0], number)
+            if both and number is signal.SIGSTOP:
+                os.kill(processes[1], signal.SIGTERM)
         with pytest.raises(CliStopped, match="the accounting CLI was stopped on batch 7"):
             await running
         assert await gone(*processes)
     assert await cli.kept(7, 1, NAME) is None
+
+
+def patient(folder: Path) -> Path:
+    """Return a program like the process around the CLI, that waits a minute for what comes after the end of the CLI."""
+    program, usual = folder / "patient.py", Path(cli_wrapper.__file__).read_text()
+    program.write_text(usual.replace("_AFTERWARDS = 1.0", "_AFTERWARDS = 60.0"))
+    assert program.read_text() != usual
+    return program
+
+
+async def test_stopped_a_little_after_its_cli_it_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path)
+    monkeypatch.setattr(cli_wrapper, "__file__", str(patient(tmp_path)))
+    cli = LocalAccountingCli(tmp_path, "sleep 600")
+    async with cli.alone():
+        running = asyncio.create_task(cli.run(7, 1, NAME))
+        around, itself = await started(tmp_path)
+        os.kill(itself, signal.SIGTERM)
+        assert await asyncio.to_thread(wait_until, lambda: not Path(f"/proc/{itself}").exists(), 60)
+        os.kill(around, signal.SIGTERM)
+        with pytest.raises(CliStopped):
+            await running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -186,7 +213,7 @@ async def test_a_child_that_outlives_it_holds_the_lock(tmp_path: Path) -> None:
         assert alive(child)
     finally:
         os.kill(child, signal.SIGKILL)
-    async with LocalAccountingCli(tmp_path, "true", wait=30).alone():
+    async with LocalAccountingCli(tmp_path, "true", wait=60).alone():
         assert not alive(child)
 
 
@@ -215,7 +242,7 @@ async def test_one_run_at_a_time_in_and_between_processes(tmp_path: Path) -> Non
     assert all(str(pid) in str(raised.value) for pid in processes)
     process.kill()
     await asyncio.to_thread(process.communicate)
-    async with LocalAccountingCli(tmp_path, "true", wait=30).alone():
+    async with LocalAccountingCli(tmp_path, "true", wait=60).alone():
         pass
     async with cli.alone():
         with pytest.raises(CliStillRunning, match="another run in this process"):

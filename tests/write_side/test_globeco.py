@@ -29,7 +29,7 @@ class Place:
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
     async with globeco() as services:
-        service = Service.at("GlobeCo", services.url, Limits(timeout=5, retries=1, delay=0.001, at_once=5))
+        service = Service.at("GlobeCo", services.url, Limits(timeout=60, retries=1, delay=0.001, at_once=5))
         tickers = GlobecoTickers(service)
         yield Place(services, GlobecoHoldings(service), tickers, GlobecoPrices(service, tickers))
         await service.close()

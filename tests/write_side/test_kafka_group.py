@@ -18,7 +18,7 @@ from tests.servers.kafka import Kafka
 from tests.servers.proxy import Streams, proxy_to, through, to_socket
 from tests.write_side.following import Gate
 from tests.write_side.group_desk import KEYS, Desk, Said
-from tests.write_side.publishing import Topic
+from tests.write_side.publishing import QUICK, Topic
 from tests.write_side.stores import event_store
 from tests.write_side.worker import BAD
 from write_side.adapters.postgres_work import PostgresWork
@@ -162,14 +162,15 @@ async def test_while_postgresql_is_away_it_is_tried_again_and_nothing_is_parked(
         proxy_to(to_socket(database_url)) as proxy,
         AsyncConnectionPool(through(proxy, database_url), kwargs={"autocommit": True}, min_size=1, timeout=0.5) as pool,
         event_store(database_url) as one,
-        event_store(database_url, append_url=through(proxy, database_url), limit=0.5) as far,
+        event_store(database_url, append_url=through(proxy, database_url)) as far,
         process(database_url) as reading,
     ):
         desk, reachable = Desk(far, reading, published, []), proxy.dial
-        policy = desk.policy()
+        policy, patience = desk.policy(), far.appender.limit
 
         async def act(recorded: Recorded, context: Context) -> None:
             if len(desk.acted) == 2:
+                far.appender.limit = 0.5
                 proxy.dial = nobody
                 proxy.cut()
             await policy.act(recorded, context)
@@ -177,7 +178,7 @@ async def test_while_postgresql_is_away_it_is_tried_again_and_nothing_is_parked(
         async with desk.member(policy=replace(policy, act=act), work=PostgresWork(pool.connection)):
             await replace(desk, one=one).pay("1", "2", "3")
             await said.until("partition interrupted", 3)
-            proxy.dial = reachable
+            proxy.dial, far.appender.limit = reachable, patience
             await published.until_done()
         for key in KEYS:
             assert await desk.mirrored(key) == [1, 2, 3]
@@ -213,12 +214,12 @@ async def test_a_broker_that_is_killed_or_away_at_the_start_changes_nothing(
     await made.make()
     async with event_store(database_url) as one, process(database_url) as reading:
         desk = Desk(one, reading, made, [])
-        async with desk.member(slowest=2.0):
+        async with desk.member(settings=QUICK, slowest=2.0):
             await desk.pay("1")
             await desk.topic.until_done()
             await desk.pay("2")
             own_kafka.kill()
-            async with desk.member(slowest=2.0):
+            async with desk.member(settings=QUICK, slowest=2.0):
                 await said.until("policy interrupted, it begins again at its checkpoint")
                 await asyncio.to_thread(own_kafka.start)
                 await desk.pay("3")
@@ -235,7 +236,7 @@ async def test_a_broker_that_hangs_changes_nothing_and_keeps_nobody_from_ending(
     await made.make()
     async with event_store(database_url) as one, process(database_url) as reading:
         desk = Desk(one, reading, made, [])
-        async with desk.member() as first, desk.member() as second:
+        async with desk.member(settings=QUICK) as first, desk.member(settings=QUICK) as second:
             await desk.pay("1")
             await desk.topic.until_done()
             await asyncio.to_thread(own_kafka.freeze)

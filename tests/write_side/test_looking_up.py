@@ -52,7 +52,7 @@ class Asked:
 
 async def test_a_request_has_many_look_ups_under_way() -> None:
     owners = Asked(together=AT_ONCE)
-    found = await looked_up(owners, range(1, 101), 5)
+    found = await looked_up(owners, range(1, 101), 60)
     assert {number for number, owner in found.items() if owner == Owner(f"ACC-{number}")} == {*range(1, 101)} - {13}
     assert str(found[13]) == "nobody knows"
 
@@ -61,7 +61,7 @@ async def test_one_look_up_of_all_requests_begins_in_a_turn_of_the_loop() -> Non
     gate = Gate()
     with Turns() as turns:
         owners = Asked(turns=turns)
-        await asyncio.gather(*(looked_up(owners, range(first, first + 50), 5, gate) for first in (100, 200, 300)))
+        await asyncio.gather(*(looked_up(owners, range(first, first + 50), 60, gate) for first in (100, 200, 300)))
     in_turns = [turn for turn, _ in owners.begun]
     assert len(in_turns) == 150
     assert len(set(in_turns)) == 150
@@ -69,5 +69,5 @@ async def test_one_look_up_of_all_requests_begins_in_a_turn_of_the_loop() -> Non
 
 async def test_a_small_request_is_not_behind_all_of_a_large_one() -> None:
     gate, owners = Gate(), Asked()
-    await asyncio.gather(looked_up(owners, range(100, 200), 5, gate), looked_up(owners, [1], 5, gate))
+    await asyncio.gather(looked_up(owners, range(100, 200), 60, gate), looked_up(owners, [1], 60, gate))
     assert [service_id for _, service_id in owners.begun].index(1) <= AT_ONCE

@@ -65,21 +65,22 @@ async def test_a_connection_cut_again_and_again_loses_and_doubles_nothing(databa
 async def test_a_log_that_stays_away_is_told_within_the_limit(database_url: str) -> None:
     async with (
         proxy_to(to_socket(database_url)) as proxy,
-        event_store(database_url, append_url=through(proxy, database_url), limit=0.5) as one,
+        event_store(database_url, append_url=through(proxy, database_url)) as one,
     ):
         await one.open("A")
-        reachable = proxy.dial
+        reachable, patience = proxy.dial, one.appender.limit
 
         async def nobody() -> Streams:
             raise ConnectionRefusedError
 
         proxy.dial = nobody
         proxy.cut()
+        one.appender.limit = 0.5
         with pytest.raises((StoreUnavailable, OutcomeUnknown)):
             await one.move("A", "1")
         with pytest.raises(StoreUnavailable):
             await one.move("A", "1")
-        proxy.dial = reachable
+        proxy.dial, one.appender.limit = reachable, patience
         assert (await one.move("A", "1")).version == 2
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -26,21 +28,23 @@ def takes_writes(database_url: str, allowed: bool, *, cut: bool) -> None:
 
 
 async def test_commands_are_refused_while_it_takes_no_writes_and_accepted_again_after(database_url: str) -> None:
-    async with event_store(database_url, limit=1.0) as one:
+    async with event_store(database_url) as one:
         await one.open("A")
         takes_writes(database_url, False, cut=True)
+        patience, one.appender.limit = one.appender.limit, 1.0
         with pytest.raises(OutcomeUnknown):  # it met the session as that was cut
             await one.open("B")
         with pytest.raises(StoreUnavailable, match="cannot be reached"):
             await one.open("C")
         takes_writes(database_url, True, cut=False)
+        one.appender.limit = patience
         await one.open("C")
         assert await one.log.head() == 2
 
 
 async def test_a_session_that_begins_to_refuse_is_left(database_url: str) -> None:
     """The server has said that nothing of the command stands, so its caller may be told."""
-    async with event_store(database_url, limit=1.0) as one:
+    async with event_store(database_url) as one:
         await one.open("A")
         connection = one.appender._connection
         assert connection is not None
@@ -52,12 +56,17 @@ async def test_a_session_that_begins_to_refuse_is_left(database_url: str) -> Non
 async def test_who_may_stand_is_not_told_that_he_failed(database_url: str) -> None:
     async with (
         proxy_to(to_socket(database_url)) as proxy,
-        event_store(database_url, append_url=through(proxy, database_url), limit=1.0) as one,
+        event_store(database_url, append_url=through(proxy, database_url)) as one,
     ):
         await one.open("A")
         takes_writes(database_url, False, cut=False)
         proxy.lose_next_reply()
+        opening = asyncio.create_task(one.open("B"))
+        async with asyncio.timeout(60):
+            while not proxy.lost_replies:  # noqa: ASYNC110 - the proxy tells nobody
+                await asyncio.sleep(0)
+        one.appender.limit = 0.0  # the log has it: whatever happens now, it may stand
         with pytest.raises(OutcomeUnknown):
-            await one.open("B")
+            await opening
         takes_writes(database_url, True, cut=False)
         assert await one.log.head() == 2

@@ -42,7 +42,7 @@ async def test_eight_writers_in_two_processes_and_a_reader_that_loses_its_listen
         seen: list[int] = []
         versions: dict[str, int] = {}
         killed = False
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             while len(seen) < EVENTS:
                 page = await reader.log.page(seen[-1] if seen else 0, 500)
                 for recorded in page:

@@ -26,7 +26,7 @@ TAIL = 16 * 1024
 """Bytes of output that are kept, the last ones."""
 _PR_SET_PDEATHSIG = 1
 _AFTERWARDS = 1.0
-"""Seconds that output of children of the CLI is waited for once it has ended."""
+"""Seconds that output of its children is waited for once the CLI has ended, and SIGTERM where that has ended it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -83,7 +83,8 @@ class Cli:
         self._read_on(cli.stdout.fileno())
         _signal(cli.pid, signal.SIGKILL)  # what is left of the group, whose number is ours until the CLI is waited for
         code = cli.wait()
-        self._listen(None, 0)  # who stops all processes of a service at once may have come to the CLI first
+        # Who stops all processes of a service at once may have come to the CLI first.
+        self._hear(_AFTERWARDS if code == -signal.SIGTERM and not stopped else 0.0)
         if signal.SIGTERM in self._heard and (stopped or code != 0):
             return None
         failure = f"stopped after {seconds:g} s" if stopped else _failure(code)
@@ -104,6 +105,13 @@ class Cli:
         deadline = time.monotonic() + _AFTERWARDS
         while self._open and (left := deadline - time.monotonic()) > 0:
             self._listen(pipe, left)
+
+    def _hear(self, seconds: float) -> None:
+        """Hear what signals have come, and wait so long for SIGTERM."""
+        deadline = time.monotonic() + seconds
+        self._listen(None, 0)
+        while signal.SIGTERM not in self._heard and (left := deadline - time.monotonic()) > 0:
+            self._listen(None, left)
 
     def _listen(self, pipe: int | None, seconds: float) -> None:
         """Wait for output, a signal or the end of the CLI."""

@@ -25,7 +25,7 @@ def verify_rebalances(database_url: str, *rebalance_ids: str) -> subprocess.Comp
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 NOBODY = 65534
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Return as soon as the condition holds; fail when it does not within the time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -122,7 +122,7 @@ class Owner:
     def leave(self) -> int:
         """Have it end as a program does that returns from main, without a stop; return its exit code."""
         _not_none(self.process.stdin).close()
-        return self.process.wait(30)
+        return self.process.wait(120)
 
     def __enter__(self) -> Self:
         return self

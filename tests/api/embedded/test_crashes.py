@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from api.embedded import EmbeddedError, EmbeddedServers, running, servers
+from api.embedded import EmbeddedError, EmbeddedServers, binaries, running, servers
 from api.embedded.process import working_in
 from tests.api.embedded.support import Owner, eventually, gone, postmaster, processes_under, query, valkey
 
@@ -130,6 +130,7 @@ def test_a_server_restarted_by_a_thread_that_ends_stays(data_dir: Path) -> None:
 
 def test_what_keeps_dying_is_given_up_with_a_sentence(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "_SLOWEST", 0.3)
+    monkeypatch.setattr(servers, "WITHIN", 600.0)  # seconds that six starts may take on a busy machine
 
     def die() -> None:
         for pid in working_in(data_dir / "run", "valkey-server"):
@@ -140,8 +141,8 @@ def test_what_keeps_dying_is_given_up_with_a_sentence(data_dir: Path, monkeypatc
         for _ in range(2):
             die()  # the first restart is at once, the next waits a little: watch returns meanwhile
         assert working_in(data_dir / "run", "valkey-server") == []
-        with pytest.raises(EmbeddedError, match=r"Valkey ended 6 times within 60 seconds: see .*valkey\.log"):
-            eventually(die)
+        with pytest.raises(EmbeddedError, match=r"Valkey ended 6 times within 600 seconds: see .*valkey\.log"):
+            eventually(die, 600)
     assert processes_under(data_dir) == []
 
 
@@ -172,25 +173,20 @@ def test_a_creation_cut_short_is_begun_anew(data_dir: Path, moment: str) -> None
         assert list(data_dir.glob("postgres.init-*")) == []
 
 
-def test_a_killed_initdb_is_a_sentence_and_leaves_nothing(data_dir: Path) -> None:
-    with Owner(data_dir, "--no-redis") as owner:
-        eventually(lambda: list(data_dir.glob("postgres.init-*/base")))
-        (child,) = children(owner.pid)
-        os.kill(child, signal.SIGKILL)
-        assert "the database could not be created" in owner.answer()["error"]
-        assert list(data_dir.glob("postgres*")) == []
+def test_a_killed_initdb_is_a_sentence_and_leaves_nothing(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, programs = binaries.postgres(), data_dir.parent / "programs"
+    programs.mkdir()
+    (programs / "postgres").symlink_to(real / "postgres")
+    (programs / "initdb").write_text('#!/bin/sh\ncd "$2" && mkdir base && sleep 600 &\nkill -9 $$\n')
+    (programs / "initdb").chmod(0o755)
+    monkeypatch.setattr(binaries, "postgres", lambda: programs)
+    with pytest.raises(EmbeddedError, match="the database could not be created"):
+        EmbeddedServers(data_dir, redis=False).start()
+    assert list(data_dir.glob("postgres*")) == []
+    eventually(lambda: not processes_under(data_dir))  # nor what it had started
+    monkeypatch.setattr(binaries, "postgres", lambda: real)
     with EmbeddedServers(data_dir, redis=False) as embedded:
         assert query(embedded.addresses.database_url, "SELECT 1") == [(1,)]
-
-
-def children(pid: int) -> list[int]:
-    """The processes that this one started, from any of its threads."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if stat.read_text().rpartition(")")[2].split()[1] == str(pid):
-                found.append(int(stat.parent.name))
-    return found
 
 
 def test_a_pid_file_that_names_somebody_else_is_no_obstacle(data_dir: Path) -> None:

@@ -38,6 +38,9 @@ def before_it_begins(how: str, task: dict[str, Any]) -> None:
             os._exit(3)
         case "hang":
             signal.pause()
+        case "hang-after-one":  # both at once, so that no time lies between them
+            say("\n".join(map(json.dumps, ({"id": task["id"], "begun": True}, found(task)))))
+            signal.pause()
         case "garbage":
             say("*** solver says hello ***")
         case "no-object":
@@ -57,9 +60,6 @@ def while_it_solves(how: str, task: dict[str, Any]) -> None:
         case "die-begun":
             os._exit(3)
         case "hang-begun":
-            signal.pause()
-        case "hang-after-one":
-            say(found(task))
             signal.pause()
         case "garbage-begun":
             say("{")

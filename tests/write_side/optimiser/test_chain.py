@@ -24,6 +24,7 @@ from domain.rebalance import (
     objective,
 )
 from domain.rebalance.checking import BANDS
+from tests.write_side.optimiser.answers import patient
 from tests.write_side.optimiser.problems import D, after, enumerated, of_value, portfolio, problem, small
 from write_side import gate as gates
 from write_side.gate import Gate
@@ -38,8 +39,8 @@ FAKE = Path(__file__).with_name("fake_worker.py")
 
 @pytest.fixture(scope="module")
 async def optimiser() -> AsyncIterator[ExactOptimiser]:
-    pool = Pool(limit=60, start_limit=60)
-    yield ExactOptimiser(pool)
+    pool = patient()
+    yield ExactOptimiser(pool, max_time=600)
     await pool.close()
 
 
@@ -173,7 +174,7 @@ async def test_a_queue_that_is_full_and_time_that_is_up_cost_the_proof_not_the_a
 
 @pytest.mark.usefixtures("no_search")
 async def test_a_solver_cannot_prove_more_than_what_was_found() -> None:
-    pool = without_solver("proves-too-much")
+    pool = without_solver("proves-too-much", limit=60, start_limit=60)
     certificate = (await solved(ExactOptimiser(pool), HARD)).certificate
     await pool.close()
     assert (certificate.gap, certificate.bound_by) == (D(0), BoundBy.SOLVER)
@@ -182,7 +183,7 @@ async def test_a_solver_cannot_prove_more_than_what_was_found() -> None:
 async def test_the_same_problem_has_the_same_answer(optimiser: ExactOptimiser) -> None:
     stated = portfolio(40, "8", 2, places=4)
     answers = [await solved(optimiser, stated) for _ in range(2)]
-    others = ExactOptimiser(pool := Pool(limit=60, start_limit=60))
+    others = ExactOptimiser(pool := patient(), max_time=600)
     answers.append(await solved(others, stated))
     await pool.close()
     assert answers[0] == answers[1] == answers[2]

@@ -19,6 +19,13 @@ from write_side.optimiser.search import Search
 HALF_A_CENT = 5
 
 
+@pytest.fixture(autouse=True)
+def no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes alone bound the solvers, however slow the machine is."""
+    monkeypatch.setitem(milp._HIGHS, "time_limit", 60.0)
+    monkeypatch.setitem(milp._SCIP, "limits/time", 60.0)
+
+
 @pytest.fixture(scope="module", params=["HIGHS", "SCIP"])
 def solvers(request: pytest.FixtureRequest) -> Solvers:
     found = Solvers((request.param,))

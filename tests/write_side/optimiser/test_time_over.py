@@ -19,7 +19,7 @@ NOTHING_FITS = of_value("1050", ("1000", "95", "0.1", "0.1"))
 
 
 async def test_when_the_time_is_over_it_is_told_why_and_no_fixes_are_looked_for() -> None:
-    (found,) = await ExactOptimiser(Pool()).solve([NOTHING_FITS])
+    (found,) = await ExactOptimiser(Pool(), max_time=600).solve([NOTHING_FITS])
     (late,) = await ExactOptimiser(Pool(), max_time=0.0).solve([NOTHING_FITS])
     assert isinstance(found, Infeasible)
     assert isinstance(late, Infeasible)
