@@ -73,6 +73,12 @@ class Proxy:
             self._more.clear()
             await self._more.wait()
 
+    async def until_lost(self, count: int) -> None:
+        """Return as soon as so many replies are lost."""
+        while self.lost_replies < count:
+            self._more.clear()
+            await self._more.wait()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await self.dial()
@@ -105,6 +111,7 @@ class Proxy:
             if reply and self._lose:
                 self._lose = False
                 self.lost_replies += 1
+                self._more.set()
                 raise ConnectionResetError("reply lost on purpose")
             writer.write(data)
             await writer.drain()
