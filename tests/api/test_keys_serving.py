@@ -12,7 +12,8 @@ import pytest
 
 from api.middleware import MAX_BODY
 from tests.api.embedded.support import eventually
-from tests.servers.application import PATIENCE, ROOT, application
+from tests.servers.application import ROOT, application
+from tests.servers.daemon import PATIENCE
 
 
 def run(*arguments: str) -> str:

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from api.orphans import PARENT
 from tests.deploy import compose, image
+from tests.servers.daemon import PATIENCE
 from tests.servers.ports import free_port
 
 PASSWORDS = dict.fromkeys(("POSTGRES_PASSWORD", "REDIS_PASSWORD", "ELASTIC_PASSWORD"), "a1b2")
-PATIENCE = 240.0
-"""Seconds for a start or an end, on a machine that does much else."""
 
 
 @dataclass

@@ -17,11 +17,10 @@ import httpx2
 
 from api.embedded.process import wait_until
 from api.orphans import PARENT
+from tests.servers.daemon import PATIENCE
 from tests.servers.ports import free_port, listened_to
 
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 240.0
-"""Seconds for a start or an end, on a machine that does much else."""
 
 
 @dataclass

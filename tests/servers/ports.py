@@ -28,6 +28,8 @@ def ports_of(owner: object, path: Path, count: int) -> list[int]:
     """
     last = [int(word) for word in path.read_text().split()] if path.exists() else []
     if len(last) == count and all(map(_free, last)):
+        for one in last:
+            _taken(one, owner)  # unless an owner before this one has it still
         return last
     found: set[int] = set()
     while len(found) < count:

@@ -14,7 +14,8 @@ import pytest
 from redis import Redis
 
 from tests.api.embedded.support import eventually, processes_under
-from tests.servers.application import PATIENCE, ROOT
+from tests.servers.application import ROOT
+from tests.servers.daemon import PATIENCE
 from tests.servers.elasticsearch import Elasticsearch
 from tests.servers.java import Missing
 from tests.servers.kafka import Kafka

@@ -32,9 +32,15 @@ def bound(port: int, *, beside: bool) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port cannot be kept for a server")
 def test_a_port_is_for_its_server_alone_until_its_owner_goes(tmp_path: Path) -> None:
+    for _ in range(2):  # whoever comes later has the same
+        is_kept_for_its_owner(tmp_path / "ports")
+
+
+def is_kept_for_its_owner(path: Path) -> None:
+    """An owner has a port while it is there, and nobody has it afterwards."""
     owner = Owner()
-    [port] = ports_of(owner, tmp_path / "ports", 1)
-    for _ in range(2):  # it ends and is started again
+    [port] = ports_of(owner, path, 1)
+    for _ in range(2):  # its server ends and is started again
         assert not bound(port, beside=False)
         assert ports._taken(port, None) is None
         assert bound(port, beside=True)
